@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { ARCHITECTURES } from "./arch/mod.ts";
+export { ARCHITECTURES, describe } from "./arch/mod.ts";
 export {
   buildHeadGraph,
   buildSplitStage,
@@ -62,6 +62,7 @@ export {
   blobsOf,
   type FetchedBlob,
   type GenerationDefaults,
+  isNoSpace,
   ModelStore,
   type ModelUser,
   type PartialBlob,
@@ -69,6 +70,7 @@ export {
   type StoredModel,
   type StoreEntry,
   type StoreOptions,
+  TEXT_FILES,
   vocabularyBridge,
   vocabularyDifference,
 } from "./store/mod.ts";

@@ -32,14 +32,14 @@ import type { NodeWork } from "./node_work.ts";
 import { askFirstNode, nodesAdmin } from "./nodes_admin.ts";
 import { PageFiles } from "./page/mod.ts";
 import type { Promotion } from "./promotion.ts";
-import { ModelPuller } from "./pull/mod.ts";
+import { Adder, ModelPuller, ModelUploads } from "./pull/mod.ts";
 import { storedModels } from "./stored_models.ts";
 import { VERSION } from "./version.ts";
 
 /** What the API asks. */
 export interface NodeApiParts {
   /** The node's options. */
-  options: Pick<NodeOptions, "data" | "hub" | "memoryBytes" | "logs">;
+  options: Pick<NodeOptions, "data" | "hub" | "memoryBytes" | "uploadBytes" | "logs">;
   /** Where it listens. */
   address: ApiAddress;
   port: number;
@@ -80,6 +80,9 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
   });
   undo.use(batches);
   await batches.resume();
+  const adder = new Adder(parts.store.dir);
+  const uploads = new ModelUploads({ store: parts.store, adder, mostBytes: options.uploadBytes });
+  await uploads.sweep();
   const lag = new LagMeter();
   undo.defer(() => lag.close());
   let bodies: ApiServer["bodies"] = { held: 0, limit: 0 };
@@ -90,8 +93,10 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     page: new PageFiles(),
     batches,
     responses,
-    pull: new ModelPuller({ ...options.hub, store: parts.store }),
+    pull: new ModelPuller({ ...options.hub, store: parts.store, adder }),
+    uploads,
     storedModels: storedModels({
+      adding: () => adder.running,
       store: parts.store,
       served: () => [...part.seat?.models ?? [], ...work.host.models],
     }),

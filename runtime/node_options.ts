@@ -111,6 +111,8 @@ export interface NodeResources {
   spinning?: boolean;
   /** Bytes that this node's stages together may use. @default the free memory */
   memoryBytes?: number;
+  /** Most bytes of a model's files that a client sends; 0: none are taken. @default 64 GiB */
+  uploadBytes?: number;
 }
 
 /** What a node that joins nobody decides for the cluster; other nodes ignore these options. */

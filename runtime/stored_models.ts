@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { apiError, type ListedModel, type StoredModels } from "./api/mod.ts";
+import { type AddingModel, apiError, type ListedModel, type StoredModels } from "./api/mod.ts";
 import { groupsOf, type ModelStore, type StoreEntry } from "../models/mod.ts";
 
 /** What is asked. */
@@ -11,16 +11,18 @@ export interface StoredModelsOptions {
   store: ModelStore;
   /** Names of the models that this node or its cluster serves. */
   served: () => readonly string[];
+  /** The model that is being added; undefined: none is. */
+  adding: () => AddingModel | undefined;
 }
 
 /** See the module's text. One model at a time is verified: that reads all of its weights. */
-export function storedModels({ store, served }: StoredModelsOptions): StoredModels {
+export function storedModels({ store, served, adding }: StoredModelsOptions): StoredModels {
   let verifying: string | undefined;
   return {
     async list() {
       const names = served();
       const models = (await store.entries()).map((entry) => listed(entry, names));
-      return { models, free_bytes: await store.freeBytes() };
+      return { models, free_bytes: await store.freeBytes(), adding: adding() ?? null };
     },
     async verify(name, signal) {
       if (verifying !== undefined) {

@@ -12,8 +12,12 @@ Deno.test("storedModels() lists the store, and verifies one model at a time", as
     const { manifest } = await store.add(join(dir, "tiny"), { name: "tiny", precision: "f32" });
     await Deno.mkdir(join(dir, "store/models/torn"));
     await Deno.writeTextFile(join(dir, "store/models/torn/manifest.json"), "{");
-    const models = storedModels({ store, served: () => ["tiny"] });
-    const { models: [tiny, torn], free_bytes } = await models.list();
+    const models = storedModels({
+      ...{ store, served: () => ["tiny"] },
+      adding: () => ({ model: "another", status: "converting", total: 2, completed: 1 }),
+    });
+    const { models: [tiny, torn], free_bytes, adding } = await models.list();
+    assert.equal(adding?.model, "another");
     assert.ok(tiny.state === "ok" && tiny.served && tiny.layers === 2 && free_bytes > 0);
     assert.ok(tiny.bytes >= 4 * tiny.parameters && tiny.parameters > 100, JSON.stringify(tiny));
     assert.ok(torn.state === "broken" && !torn.served && torn.reason.length > 10);

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { findProgram } from "./support/find_program.ts";
 import { startCluster } from "./support/processes.ts";
 
 const expected: Record<string, RegExp> = {
@@ -79,6 +80,18 @@ Deno.test("examples/ run with the commands in their own first lines", async (t) 
         assert.match(next ?? "", /^\S/, "it says what to try next");
       });
     }
+    await t.step({
+      name: "20_curl.sh",
+      ignore: await findProgram("curl") === undefined || Deno.build.os === "windows",
+      async fn() {
+        const args = [fileURLToPath(new URL("20_curl.sh", EXAMPLES)), node.url];
+        const { code, stdout, stderr } = await new Deno.Command("sh", { args }).output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+        const [shown, next] = new TextDecoder().decode(stdout).split(/^next: /m);
+        assert.match(shown, /^\S.{30,}\n\[\{"seq":\d+,.*"stages":\[\{"stage":0,.*\}\]\n$/);
+        assert.match(next ?? "", /^curl /);
+      },
+    });
   } finally {
     await Deno.remove(cwd, { recursive: true });
   }

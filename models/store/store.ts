@@ -75,6 +75,11 @@ export interface AddOptions {
   onProgress?: (progress: AddProgress) => void;
   /** Interrupts the conversion; finished groups are kept for the next `add`. */
   signal?: AbortSignal;
+  /**
+   * Whether finished groups of a conversion that is interrupted, or for which the disk has no room,
+   * stay for the next `add`. @default true
+   */
+  keepUnfinished?: boolean;
 }
 
 /** A missing or damaged blob that {@linkcode ModelStore.verify} found. */
@@ -156,7 +161,7 @@ export class ModelStore {
         geometry: described.geometry,
         precision,
         source: conversion.id,
-        ...await this.#convert(conversion),
+        ...await this.#convert(conversion, options.keepUnfinished ?? true),
         files: await this.#storeTexts(texts),
         ...ends,
         origin,
@@ -304,15 +309,15 @@ export class ModelStore {
   }
 
   /**
-   * Runs a conversion. If the checkpoint turns out to be faulty, what was converted until then is
-   * deleted.
+   * Runs a conversion. If the checkpoint turns out to be faulty, or without `keepUnfinished` when
+   * the conversion fails for any reason, what was converted until then is deleted.
    */
-  async #convert(conversion: Conversion): Promise<WeightGroups> {
+  async #convert(conversion: Conversion, keepUnfinished: boolean): Promise<WeightGroups> {
     try {
       return await conversion.run(await this.#convertedBefore(conversion.id));
     } catch (error) {
       const { group, code } = error as { group?: string; code?: string };
-      if (group === "model" && code !== "disk_full") {
+      if (!keepUnfinished || (group === "model" && code !== "disk_full")) {
         using _locked = await this.#lock();
         await collectGarbage(this.dir, this.blobs, await conversion.forget());
       }

@@ -151,6 +151,18 @@ Deno.test("ModelStore.add() goes on after an interruption and leaves no partial 
   });
 });
 
+Deno.test("ModelStore.add() without keepUnfinished leaves nothing of an interrupted conversion", async () => {
+  await inFolder(async (dir) => {
+    const store = await ModelStore.open(join(dir, "store"));
+    await writeTinyCheckpoint(join(dir, "model"));
+    const abort = new AbortController();
+    const onProgress = ({ group }: { group: string }) => group === "layer 2" && abort.abort();
+    const options = { onProgress, signal: abort.signal, keepUnfinished: false };
+    await assert.rejects(store.add(join(dir, "model"), options), { name: "AbortError" });
+    assert.deepEqual(await leftovers(store), []);
+  });
+});
+
 Deno.test("ModelStore.add() gives the same model to two callers at once", async () => {
   await inFolder(async (dir) => {
     await writeTinyCheckpoint(join(dir, "model"));

@@ -33,7 +33,9 @@ import { planOf, type Serving } from "./plan.ts";
 import type { PageFiles } from "../page/mod.ts";
 import { pageRoutes } from "./page_routes.ts";
 import type { PullService } from "./pull_service.ts";
+import { modelUploadRoute } from "./model_uploads.ts";
 import { storedModelRoutes, type StoredModels } from "./stored_models.ts";
+import type { UploadService } from "./upload_service.ts";
 import { logFacts, type RequestTracer, routeOf, traceRule } from "./request_trace.ts";
 import { traceRoutes } from "./trace_routes.ts";
 import { type WhatIf, whatIfRoute } from "./what_if.ts";
@@ -84,6 +86,8 @@ export interface ApiOptions {
   responses?: ResponseStore;
   /** Adds models, for `POST /api/pull`. @default only what is served can be asked for */
   pull?: PullService;
+  /** Takes models whose files clients send, for `POST /api/models`. @default no such route */
+  uploads?: UploadService;
   /** The page for people, for `GET /`. @default `/` answers a line of text to everybody */
   page?: PageFiles;
   /** Keeps requests, for clients that come back. @default a request ends with its connection */
@@ -125,6 +129,7 @@ export interface AnsweredApiRequest {
  * - `GET /api/deployments`, and `GET`, `PUT`, `DELETE` of `/api/deployments/{name}`: what the cluster
  *   serves, under which names
  * - `GET /api/models`, `POST /api/models/{name}/verify`: what the node's store has
+ * - `POST /api/models`: a form with the files of a model, which is added to the store
  * - `GET /api/logs`: the newest records of the log of any node, on any node
  * - `POST /api/doctor`: every node and every link of the cluster, examined now
  * - `POST /api/actors/{name}` with `{"type": ..., ...}`: asks a custom actor that the graph exposes
@@ -185,8 +190,9 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     const note = readiness.ready && deployment && reason ? { note: reason } : {};
     return c.json({ ...readiness, ...note }, readiness.ready ? 200 : 503);
   });
+  const own = { origins: access.origins ?? [], idle: body };
   if (options.batches) {
-    fileRoutes(app, options.batches, { origins: access.origins ?? [], idle: body });
+    fileRoutes(app, options.batches, own);
     batchRoutes(app, options.batches, body);
   }
   const { serving } = options;
@@ -204,6 +210,7 @@ export function createApi(generator: Generator, options: ApiOptions = {}): Api {
     app.all("/metrics", wrongMethod("GET, HEAD"));
   }
   if (generator.traces) traceRoutes(app, generator.traces.bind(generator));
+  if (options.uploads) modelUploadRoute(app, options.uploads, own);
   if (options.storedModels) {
     storedModelRoutes(app, options.storedModels, access.origins ?? []);
   }

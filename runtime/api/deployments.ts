@@ -19,6 +19,7 @@ import { type BodyLimits, readJson } from "./body.ts";
 import { apiError } from "./errors.ts";
 import { wrongMethod } from "./failures.ts";
 import { ownPagesOnly } from "./nodes.ts";
+import { parseQuery } from "./page.ts";
 import { parseBody } from "./parse_body.ts";
 
 /** Milliseconds in which the coordinator must answer, and in which it must plan. */
@@ -42,7 +43,9 @@ export const applySchema = z.object({
 
 /** The query of `PUT /api/deployments/{name}`. */
 export const applyQuery = z.object({
-  dry_run: z.enum(["true", "false"]).default("false").describe("Plan, and change nothing"),
+  dry_run: z.enum(["true", "false"], "expected true or false").default("false").describe(
+    "Plan, and change nothing",
+  ),
 });
 
 /** What the routes do. */
@@ -86,13 +89,10 @@ export function deploymentRoutes(
   });
   app.put("/api/deployments/:name", own, async (c) => {
     const name = named(c.req.param("name"));
-    const query = applyQuery.safeParse(c.req.query());
-    if (!query.success) {
-      throw apiError("invalid_value", "dry_run: expected true or false", "dry_run");
-    }
+    const { dry_run } = parseQuery(applyQuery, c.req.query());
     const asked = { name, ...parseBody(applySchema, await readJson(c.req.raw, limits)) };
     try {
-      if (query.data.dry_run === "false") return c.json(await admin.apply(asked), 202);
+      if (dry_run === "false") return c.json(await admin.apply(asked), 202);
       const { stages, plan = null } = await admin.plan(asked);
       return c.json({ name, stages, plan });
     } catch (error) {

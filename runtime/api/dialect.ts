@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { AnswerReport } from "../../actors/mod.ts";
 import type { HttpError } from "./errors.ts";
 import type { AnswerNames } from "./answer_names.ts";
 import type {
@@ -14,6 +13,7 @@ import type {
   GenerateRequest,
   GenerationEvent,
   ModelCard,
+  ServedReport,
 } from "./generator.ts";
 
 /** One answer that a request asks for. */
@@ -91,7 +91,7 @@ export interface AnswerTotals {
    */
   predicted?: { drafted: number; accepted: number };
   /** How the first choice was made; undefined until it is done. */
-  report?: AnswerReport;
+  report?: ServedReport;
 }
 
 /** One choice's whole answer. */

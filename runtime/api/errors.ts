@@ -34,6 +34,7 @@ const statuses: Record<string, number> = {
   not_promoted: 409,
   file_in_use: 409,
   batch_over: 409,
+  model_exists: 409,
   plan_running: 429,
   pull_running: 409,
   verify_running: 409,

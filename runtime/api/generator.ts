@@ -218,8 +218,14 @@ export type GenerationEvent =
     /** Milliseconds from request to first token, and mean milliseconds of each further token. */
     timings: { ttftMs: number; tpotMs: number };
     /** How the answer was made. */
-    report: AnswerReport;
+    report: ServedReport;
   };
+
+/** How an answer was made, and by what. */
+export interface ServedReport extends AnswerReport {
+  /** Address of its generation, by which `GET /api/trace` names it. @default nobody knows it */
+  generation?: string;
+}
 
 /** A model that the node serves. */
 export interface ModelCard {

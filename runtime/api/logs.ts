@@ -13,8 +13,8 @@ import {
   logQuerySchema,
   MOST_RECORDS,
 } from "../../actors/mod.ts";
-import { apiError } from "./errors.ts";
 import { ownPagesOnly } from "./nodes.ts";
+import { parseQuery } from "./page.ts";
 
 /** Gives the log of the node with this name; undefined: of the node that is asked. */
 export type LogsOf = (
@@ -22,28 +22,29 @@ export type LogsOf = (
   query: LogQuery,
 ) => Promise<LogPage & { node: string }>;
 
-const whole = z.string().regex(/^\d{1,15}$/).transform(Number);
+/** A whole number; `says` tells who gave something else what is taken. */
+const whole = (says: string, { min = 0, max = 1e15 - 1 } = {}) =>
+  z.string().regex(/^\d{1,15}$/, says).transform(Number).pipe(
+    z.number(says).min(min, says).max(max, says),
+  );
+
+const NAME = "expected a name or an id of at most 256 characters";
+const ID = "expected a text of at most 128 characters";
 
 /** The query of the route. */
 export const logsQuery = z.object({
-  node: z.string().min(1).max(256).optional().describe("name or id of a node; left out: this one"),
-  after: whole.optional().describe("records after the one with this number; left out: the newest"),
-  level: z.enum(LOG_LEVELS).optional().describe("records of this level or a more urgent one"),
-  request: z.string().min(1).max(128).optional()
-    .describe(
-      "records of the request with this id alone, as its answer's header x-request-id says",
-    ),
-  limit: whole.pipe(z.number().min(1).max(MOST_RECORDS)).optional().describe("so many at most"),
+  node: z.string().min(1, NAME).max(256, NAME).optional()
+    .describe("name or id of a node; left out: this one"),
+  after: whole("expected a whole number").optional()
+    .describe("records after the one with this number; left out: the newest"),
+  level: z.enum(LOG_LEVELS, `expected ${LOG_LEVELS.join(", ")}`).optional()
+    .describe("records of this level or a more urgent one"),
+  request: z.string().min(1, ID).max(128, ID).optional().describe(
+    "records of the request with this id alone, as its answer's header x-request-id says",
+  ),
+  limit: whole(`expected a whole number from 1 to ${MOST_RECORDS}`, { min: 1, max: MOST_RECORDS })
+    .optional().describe("so many at most"),
 });
-
-/** What the parameters take, for who gave something else. */
-const TAKES: Record<string, string> = {
-  node: "a name or an id of at most 256 characters",
-  after: "a whole number",
-  level: LOG_LEVELS.join(", "),
-  request: "a text of at most 128 characters",
-  limit: `a whole number from 1 to ${MOST_RECORDS}`,
-};
 
 /** Adds `GET /api/logs` to an app. */
 export function logsRoute(
@@ -53,13 +54,7 @@ export function logsRoute(
   origins: readonly string[],
 ): void {
   app.get("/api/logs", ownPagesOnly(origins, "read the logs of this cluster"), async (c) => {
-    const query = logsQuery.safeParse(c.req.query());
-    if (!query.success) {
-      const field = String(query.error.issues[0].path[0]);
-      const got = JSON.stringify(c.req.query(field)?.slice(0, 64));
-      throw apiError("invalid_value", `${field}: expected ${TAKES[field]}, got ${got}`, field);
-    }
-    const { node, ...rest } = query.data;
+    const { node, ...rest } = parseQuery(logsQuery, c.req.query());
     return c.json(await logs(node, logQuerySchema.parse(rest)));
   });
 }

@@ -9,8 +9,8 @@ import { apiError } from "./errors.ts";
 
 /** Largest head of a part, and largest text of a field, in bytes. */
 const MOST_HEAD_BYTES = 16 << 10;
-/** Most parts of a form. */
-const MOST_PARTS = 32;
+/** Most parts of a form where nobody says. */
+const USUAL_PARTS = 32;
 
 /** A part of a form. Its content must be read before the next part is asked for. */
 export interface FormPart {
@@ -37,18 +37,19 @@ export function boundaryOf(contentType: string | null): string {
 }
 
 /**
- * The parts of a form, in order. Throws group `api`, code `invalid_multipart`, where the body is no
+ * The parts of a form, in order, `mostParts` of them at most. Throws group `api`, code `invalid_multipart`, where the body is no
  * such form or ends early, and what reading the body throws.
  */
 export async function* readForm(
   body: ReadableStream<Uint8Array>,
   boundary: string,
+  { mostParts = USUAL_PARTS }: { mostParts?: number } = {},
 ): AsyncGenerator<FormPart> {
   const source = new FormSource(body, boundary);
   try {
     await source.begin();
     for (let parts = 0; await source.more(); parts++) {
-      if (parts === MOST_PARTS) throw broken(`it has more than ${MOST_PARTS} parts`);
+      if (parts === mostParts) throw broken(`it has more than ${mostParts} parts`);
       const head = await source.head();
       const disposition = /^content-disposition:\s*form-data\s*;(.*)$/im.exec(head)?.[1] ?? "";
       const name = parameter(disposition, "name");

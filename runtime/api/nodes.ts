@@ -8,6 +8,7 @@
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { z } from "zod";
 import { apiError } from "./errors.ts";
+import { parseQuery } from "./page.ts";
 
 /**
  * What a node does at present:
@@ -100,9 +101,12 @@ export interface Promoted {
 /** Longest wait of a promotion, milliseconds. */
 const MAX_WAIT_MS = 10 * 60_000;
 
+const WAIT = `expected milliseconds from 0 to ${MAX_WAIT_MS}`;
+
 /** The query of a promotion. */
 export const promoteQuery = z.object({
-  wait_ms: z.coerce.number().min(0).max(MAX_WAIT_MS).default(0),
+  wait_ms: z.coerce.number(WAIT).min(0, WAIT).max(MAX_WAIT_MS, WAIT).default(0)
+    .describe("milliseconds to wait until the members have missed the first node for long enough"),
 });
 
 /**
@@ -117,15 +121,8 @@ export function nodeRoutes(app: Hono<any>, admin: NodesAdmin, origins: readonly 
     return c.json(await admin.drain(c.req.param("name")), 202);
   });
   app.post("/api/nodes/promote", own, async (c) => {
-    const query = promoteQuery.safeParse(c.req.query());
-    if (query.success) return c.json(await admin.promote(query.data.wait_ms));
-    throw apiError(
-      "invalid_value",
-      `wait_ms: expected milliseconds from 0 to ${MAX_WAIT_MS}, got ${
-        JSON.stringify(c.req.query("wait_ms")?.slice(0, 64))
-      }`,
-      "wait_ms",
-    );
+    const { wait_ms } = parseQuery(promoteQuery, c.req.query());
+    return c.json(await admin.promote(wait_ms));
   });
   app.delete("/api/nodes/:name", own, async (c) => {
     return c.json(await admin.remove(c.req.param("name")));

@@ -16,6 +16,12 @@ export interface PullStep {
   completed?: number;
 }
 
+/** A model that is being added. */
+export interface AddingModel extends Pick<PullStep, "status" | "total" | "completed"> {
+  /** Its name, on the hub or in the store. */
+  model: string;
+}
+
 /** Adds models of a hub to the node's store. */
 export interface PullService {
   /**

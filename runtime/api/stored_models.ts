@@ -7,6 +7,7 @@
 import { type Api, stopper } from "./env.ts";
 import { wrongMethod } from "./failures.ts";
 import { ownPagesOnly } from "./nodes.ts";
+import type { AddingModel } from "./pull_service.ts";
 
 /** A model of the store. */
 export type ListedModel =
@@ -36,8 +37,11 @@ export type ListedModel =
 
 /** What the routes do. */
 export interface StoredModels {
-  /** All models in the order of their names, and the free bytes of the store's disk. */
-  list(): Promise<{ models: ListedModel[]; free_bytes: number }>;
+  /**
+   * All models in the order of their names, the free bytes of the store's disk, and the model that
+   * is being added; null: none is.
+   */
+  list(): Promise<{ models: ListedModel[]; free_bytes: number; adding: AddingModel | null }>;
   /**
    * Hashes all files of a model again; resolves to those that are missing or changed. Throws
    * `model_not_found` (group `model`), `verify_running`, the signal's reason.
@@ -66,6 +70,6 @@ export function storedModelRoutes(
       abort.release();
     }
   });
-  app.all("/api/models", wrongMethod("GET, HEAD"));
+  app.all("/api/models", wrongMethod("GET, HEAD, POST"));
   app.all("/api/models/:name/verify", wrongMethod("POST"));
 }

@@ -20,7 +20,7 @@ import {
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
 import { PROGRAM } from "./program_name.ts";
-import { waitingFor } from "./progress.ts";
+import { lineAbove, waitingFor } from "./progress.ts";
 import { readGraphFile } from "./graph_input.ts";
 import { packedModules } from "./packed_modules.ts";
 import { refused } from "./refusal.ts";
@@ -62,7 +62,8 @@ async function apply(args: string[]): Promise<number> {
       return exitCodes.ok;
     }
     await askDeployment(target, name, { method: "PUT", body });
-    const row = await ready(target, name, { graph, waitMs, quiet: values.json });
+    const deploying = ready(target, name, { graph, waitMs, quiet: values.json });
+    const row = await waitingFor(`deploying ${name}`, deploying);
     console.log(values.json ? JSON.stringify(row, null, 2) : deploymentsTable([row]));
     return exitCodes.ok;
   });
@@ -110,7 +111,7 @@ async function ready(
           `\`${PROGRAM} deployments\``,
       );
     }
-    if (!quiet && why !== said && why !== "") console.error(why);
+    if (!quiet && why !== said && why !== "") lineAbove(why);
     said = why;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }

@@ -125,7 +125,7 @@ export function sizeOption(
   if (bytes >= min && bytes <= max) return bytes;
   const shown = (n: number) => n >= SIZES.GiB ? `${n / SIZES.GiB}GiB` : `${n / SIZES.MiB}MiB`;
   throw new UsageError(
-    `--${name} takes memory from ${shown(min)} to ${shown(max)} such as 4GiB, 512MiB or 4GB (a ` +
+    `--${name} takes a size from ${shown(min)} to ${shown(max)} such as 4GiB, 512MiB or 4GB (a ` +
       `number alone is in MiB), got ${JSON.stringify(text)}`,
   );
 }

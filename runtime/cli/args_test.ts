@@ -52,7 +52,7 @@ Deno.test("sizeOption() takes units of memory, and a number alone in MiB", () =>
   for (const text of ["", "4gib", "4 GiB", "4G", "-1", "1e3", "GiB", "0", "1KiB", "9999999GiB"]) {
     assert.throws(() => bytes(text), (error) => error instanceof UsageError, text);
   }
-  assert.throws(() => bytes("4G"), /--memory takes memory from 1MiB to 1048576GiB such as 4GiB/);
+  assert.throws(() => bytes("4G"), /--memory takes a size from 1MiB to 1048576GiB such as 4GiB/);
 });
 
 Deno.test("numberOption() takes numbers in the range only", () => {

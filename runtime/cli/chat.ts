@@ -11,7 +11,7 @@ import { clientKey } from "../access/mod.ts";
 import { AnswerPrinter, closingLine, showsBranches, stdoutScreen } from "./answer_printer.ts";
 import { numberOption, readFlags, urlOption } from "./args.ts";
 import { type ChatCall, streamChat, type Turn, wholeChat } from "./chat_client.ts";
-import { ChatHistory } from "./chat_history.ts";
+import { ChatHistory, historyFolder } from "./chat_history.ts";
 import {
   CHAT_HELP,
   CHAT_MODES,
@@ -234,7 +234,7 @@ async function chat(args: string[]): Promise<number> {
   if (question.trim() !== "") return await askOnce(settings, question);
   const terminal = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
   return terminal
-    ? await new Conversation(settings, new ChatHistory(".orrery")).run()
+    ? await new Conversation(settings, new ChatHistory(historyFolder(Deno.env.get("HOME")))).run()
     : await answerLines(settings);
 }
 

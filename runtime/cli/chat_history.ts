@@ -1,6 +1,6 @@
 /**
- * The questions of earlier conversations, for the line editor of `chat`. They are kept in the data
- * folder, in a file that only its owner may read.
+ * The questions of earlier conversations, for the line editor of `chat`. They are kept in the user's
+ * own folder, whatever the current one is, in a file that only its owner may read.
  *
  * @module
  */
@@ -11,31 +11,37 @@ const MOST = 500;
 /** Most bytes that are read of the file. */
 const MOST_BYTES = 1_000_000;
 
-/** Folder of the history, below the data folder; the command may write nowhere else. */
-export const HISTORY_FOLDER = "chat";
+/**
+ * Folder of the history; the command may write nowhere else (deno.json). Undefined: nothing says
+ * where the user's folder is, and no history is kept.
+ */
+export function historyFolder(home: string | undefined): string | undefined {
+  return home ? join(home, ".local", "state", "orrery") : undefined;
+}
 
 /**
  * The history in a file. What cannot be read or written is no history: a conversation goes on
  * without.
  */
 export class ChatHistory {
-  readonly #folder: string;
+  readonly #folder: string | undefined;
 
-  /** `data`: the data folder. Nothing is read or written yet. */
-  constructor(data: string) {
-    this.#folder = join(data, HISTORY_FOLDER);
+  /** `folder`: see {@linkcode historyFolder}. Nothing is read or written yet. */
+  constructor(folder: string | undefined) {
+    this.#folder = folder;
   }
 
-  /** The file. */
-  get path(): string {
-    return join(this.#folder, "history");
+  /** The file; undefined: there is none. */
+  get path(): string | undefined {
+    return this.#folder && join(this.#folder, "chat_history");
   }
 
   /** The questions, the newest first, as `readline` takes them. */
   read(): string[] {
+    const { path } = this;
     try {
-      if (!mayDo("read", this.path) || Deno.statSync(this.path).size > MOST_BYTES) return [];
-      const lines = Deno.readTextFileSync(this.path).split("\n").filter((line) => line !== "");
+      if (!path || !mayDo("read", path) || Deno.statSync(path).size > MOST_BYTES) return [];
+      const lines = Deno.readTextFileSync(path).split("\n").filter((line) => line !== "");
       return lines.slice(-MOST).reverse();
     } catch {
       return [];
@@ -44,16 +50,17 @@ export class ChatHistory {
 
   /** Keeps the questions, the newest first. */
   write(questions: readonly string[]): void {
-    if (!mayDo("write", this.#folder)) return;
+    const { path } = this;
+    if (!path || !this.#folder || !mayDo("write", this.#folder)) return;
     const text = questions.slice(0, MOST).toReversed().map((line) =>
       line.replaceAll(/[\r\n]+/g, " ") + "\n"
     ).join("");
     try {
       Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
       // In two steps, so that a reader never sees half a file.
-      const part = `${this.path}.part`;
+      const part = `${path}.part`;
       Deno.writeTextFileSync(part, text, { mode: 0o600 });
-      Deno.renameSync(part, this.path);
+      Deno.renameSync(part, path);
     } catch {
       // the conversation matters more
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { AnswerPrinter, closingLine } from "./answer_printer.ts";
-import { ChatHistory } from "./chat_history.ts";
+import { ChatHistory, historyFolder } from "./chat_history.ts";
 import { chatCommand, QuestionLines } from "./chat_input.ts";
 
 Deno.test("QuestionLines puts lines together to questions", () => {
@@ -37,18 +37,21 @@ Deno.test("chatCommand() knows commands, and takes everything else for a questio
 Deno.test("ChatHistory keeps questions in a file of its owner, the newest first", async () => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
-    const history = new ChatHistory(data);
+    const history = new ChatHistory(historyFolder(data));
     assert.deepEqual(history.read(), []);
     history.write(["second", "first\nwith a line"]);
     assert.deepEqual(history.read(), ["second", "first with a line"]);
     if (Deno.build.os !== "windows") {
-      assert.equal(Deno.statSync(history.path).mode! & 0o777, 0o600);
+      assert.equal(Deno.statSync(history.path!).mode! & 0o777, 0o600);
     }
     history.write(Array.from({ length: 600 }, (_, i) => `${i}`));
     assert.equal(history.read().length, 500);
     assert.equal(history.read()[0], "0");
     await Deno.writeTextFile(join(data, "file"), "");
     new ChatHistory(join(data, "file")).write(["no folder can be made there"]);
+    const none = new ChatHistory(historyFolder(undefined));
+    none.write(["nobody says where"]);
+    assert.deepEqual([none.path, none.read()], [undefined, []]);
   } finally {
     await Deno.remove(data, { recursive: true });
   }

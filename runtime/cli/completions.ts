@@ -13,12 +13,7 @@ export function completions([shell, ...rest]: string[], name: string): string {
   }
   if (rest.length > 0) throw new UsageError(`unexpected ${JSON.stringify(rest[0])}`);
   if (shell === "bash") return bash(name);
-  // zsh reads bash's completions once it is told to.
-  if (shell === "zsh") {
-    return `autoload -U +X compinit && compinit -u\nautoload -U +X bashcompinit && bashcompinit\n${
-      bash(name)
-    }`;
-  }
+  if (shell === "zsh") return zsh(name);
   if (shell === "fish") return fish(name);
   throw new UsageError(`completions takes bash, zsh or fish, got ${JSON.stringify(shell ?? "")}`);
 }
@@ -72,12 +67,50 @@ ${words.map((line) => `  ${line}`).join("\n")}
 complete -o filenames ${"-F"} ${helper} ${name}`;
 }
 
+/** Whether an argument of the command is a file or a folder. */
+const takesFile = ({ usage }: Command): boolean => usage.some((form) => /\.yaml|SOURCE/.test(form));
+
+/** The script for zsh, by its own `_arguments`, which shows what each option does. */
+function zsh(name: string): string {
+  const helper = `_${name.replaceAll("-", "_")}`;
+  /** A text within a specification, where colons and brackets have a meaning. */
+  const plain = (text: string) => text.replaceAll(/[\\:[\]]/g, "\\$&");
+  const described = COMMANDS.map((command) => quoted(`${command.name}:${plain(command.summary)}`));
+  const cases = COMMANDS.map((command) => {
+    const options = flagsOf(command).map(([flag, { value, text, choices, multiple }]) => {
+      const action = choices ? `(${choices.join(" ")})` : "_files";
+      const takes = value === undefined ? "" : `:${plain(value)}:${action}`;
+      return quoted(`${multiple ? "*" : ""}--${flag}[${plain(text)}]${takes}`);
+    });
+    const verbs = command.verbs ? [quoted(`1:what:(${command.verbs.join(" ")})`)] : [];
+    const files = takesFile(command) ? [quoted("*:file:_files")] : [];
+    return `    ${command.name}) _arguments ${[...options, ...verbs, ...files].join(" ")} ;;`;
+  });
+  return `(( $+functions[compdef] )) || { autoload -U +X compinit && compinit -u; }
+${helper}() {
+  if (( CURRENT == 2 )); then
+    local -a commands=(${["'help:Print the help of a command'", ...described].join(" ")})
+    _describe command commands
+    return
+  fi
+  local command="$words[2]"
+  shift words
+  (( CURRENT-- ))
+  case "$command" in
+${cases.join("\n")}
+    help) _arguments ${quoted(`1:command:(${COMMANDS.map((c) => c.name).join(" ")})`)} ;;
+  esac
+}
+compdef ${helper} ${name}`;
+}
+
 function fish(name: string): string {
   const lines = [`complete -c ${name} -f`];
   for (const command of COMMANDS) {
     const summary = quoted(command.summary);
     lines.push(`complete -c ${name} -n __fish_use_subcommand -a ${command.name} -d ${summary}`);
     const inside = `-n ${quoted(`__fish_seen_subcommand_from ${command.name}`)}`;
+    if (takesFile(command)) lines.push(`complete -c ${name} ${inside} -F`);
     for (const verb of command.verbs ?? []) lines.push(`complete -c ${name} ${inside} -a ${verb}`);
     for (const [flag, { value, text, choices }] of flagsOf(command)) {
       const takes = value === undefined

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hasTerminals, Terminal } from "../../tests/support/terminal.ts";
 import { COMMANDS } from "./commands/mod.ts";
 import { completions } from "./completions.ts";
 
@@ -37,5 +38,76 @@ _orr; printf '%s\\n' "\${COMPREPLY[@]}"`;
     assert.deepEqual(await offered("start", "--mem"), ["--memory"]);
     assert.deepEqual(await offered("start", "--placement", ""), ["planned", "even"]);
     assert.deepEqual(await offered("plan", "completions_t"), ["completions_test.ts"]);
+  },
+});
+
+/** Whether this machine has a shell. */
+const has = (shell: string) => {
+  try {
+    return new Deno.Command(shell, { args: ["--version"], stdout: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+};
+
+Deno.test({
+  name: "completions() for fish completes commands, verbs, options, values and files",
+  ignore: !has("fish"),
+  async fn() {
+    const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
+    try {
+      await Deno.writeTextFile(`${dir}/script`, completions(["fish"], "orr"));
+      await Deno.writeTextFile(`${dir}/four.yaml`, "");
+      const lines = ["orr st", "orr nodes dr", "orr start --mem", "orr start --placement ev"];
+      const asked = [...lines, "orr plan fo", "orr status fo"];
+      const args = [
+        "--no-config",
+        "-c",
+        `source script; ${asked.map((line) => `complete -C '${line}'; echo ==`).join("; ")}`,
+      ];
+      const { stdout } = await new Deno.Command("fish", { args, cwd: dir }).output();
+      const offered = new TextDecoder().decode(stdout).split("==\n").slice(0, asked.length);
+      assert.deepEqual(
+        offered.map((text) => text.trim().split("\n").map((l) => l.split("\t")[0])),
+        [
+          ...[["start", "status"], ["drain"], ["--memory"], ["even"], ["four.yaml"], [""]],
+        ],
+      );
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "completions() for zsh completes commands, verbs, options, values and files",
+  ignore: !has("zsh") || !hasTerminals(),
+  async fn() {
+    const dir = await Deno.makeTempDir({ prefix: "orrery-test-" });
+    try {
+      await Deno.writeTextFile(`${dir}/script`, completions(["zsh"], "orr"));
+      await Deno.writeTextFile(`${dir}/four.yaml`, "");
+      await using terminal = new Terminal(["env", "TERM=dumb", "zsh", "-f", "-i"], { cwd: dir });
+      await terminal.type("autoload -U compinit && compinit -u -D; PS1='> '\r");
+      await terminal.type("source ./script && echo re''ady\r");
+      await terminal.until(/ready/);
+      // What the shell makes of a line and a tab is told by the shell itself.
+      for (
+        const [typed, becomes] of [
+          ["orr dep", "orr deployments "],
+          ["orr nodes dr", "orr nodes drain "],
+          ["orr start --mem", "orr start --memory "],
+          ["orr start --placement ev", "orr start --placement even "],
+          ["orr plan fo", "orr plan four.yaml "],
+        ]
+      ) {
+        await terminal.type(`${typed}\t`);
+        await terminal.until(new RegExp(becomes.replaceAll(".", "\\.")));
+        await terminal.type("\x15"); // empties the line
+      }
+      await terminal.type("exit\r");
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
   },
 });

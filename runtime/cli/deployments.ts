@@ -10,13 +10,14 @@ import { DELETE, DEPLOYMENTS } from "./commands/mod.ts";
 import { askDeployment, deploymentsTable, readDeployments } from "./deployments_client.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
 import { printHelp } from "./print_help.ts";
+import { waitingFor } from "./progress.ts";
 
 /** `deno task deployments`. */
 export async function listCommand(args: string[]): Promise<number> {
   const { values } = readFlags(DEPLOYMENTS, args);
   if (!values) return printHelp(DEPLOYMENTS);
   const target = { url: urlOption("url", values.url), key: clientKey(values["api-key-file"]) };
-  const rows = await readDeployments(target);
+  const rows = await waitingFor("asking the node", readDeployments(target));
   console.log(values.json ? JSON.stringify(rows, null, 2) : deploymentsTable(rows));
   return exitCodes.ok;
 }
@@ -30,7 +31,8 @@ export async function deleteCommand(args: string[]): Promise<number> {
     throw new UsageError(`delete takes the NAME of a deployment, got ${positionals.length}`);
   }
   const target = { url: urlOption("url", values.url), key: clientKey(values["api-key-file"]) };
-  const row = await askDeployment(target, name, { method: "DELETE" });
+  const asking = askDeployment(target, name, { method: "DELETE" });
+  const row = await waitingFor(`deleting ${name}`, asking);
   console.log(values.json ? JSON.stringify(row, null, 2) : `${row.name} was deleted`);
   return exitCodes.ok;
 }

@@ -49,7 +49,13 @@ async function keys(args: string[]): Promise<number> {
     }
     case "list": {
       expectArgs(verb, rest, []);
-      const known = readKeyFile(file).map((
+      // A folder that has no keys yet is no mistake; a file that was named is there.
+      const none = values["api-key-file"] === undefined && !await isThere(file);
+      if (none && !values.json) {
+        console.log(`there are no keys in ${file}; make one: ${PROGRAM} keys create NAME`);
+        return exitCodes.ok;
+      }
+      const known = (none ? [] : readKeyFile(file)).map((
         { id, name, created, limits },
       ) => ({ id, name, created, ...(limits && { limits }) }));
       console.log(
@@ -76,6 +82,8 @@ async function keys(args: string[]): Promise<number> {
       : `expected create, list or revoke, got ${JSON.stringify(verb)}`,
   );
 }
+
+const isThere = (file: string): Promise<boolean> => Deno.stat(file).then(() => true, () => false);
 
 /** A whole number from 1 on. Throws {@linkcode UsageError}. */
 function countOption(option: string, text: string | undefined): number | undefined {

@@ -8,6 +8,7 @@
 // deno-lint-ignore-file no-console -- a command talks to its user
 import pc from "picocolors";
 import { VERSION } from "../version.ts";
+import { historyFolder } from "./chat_history.ts";
 import { type Command, COMMANDS, COMPLETIONS, START } from "./commands/mod.ts";
 import { completions } from "./completions.ts";
 import { endWithNpx } from "./end_with_npx.ts";
@@ -69,8 +70,11 @@ export async function understand([name, ...args]: string[]): Promise<Asked> {
 /** What stands behind `deno` to run a command as its task does. */
 async function commandLine(command: Command, args: string[]): Promise<string[]> {
   if (command.permissions === "launch") return await nodeCommand(args);
+  // Its history is the one thing that it writes, and where that lies no file of permissions knows.
+  const folder = command.permissions === "talk" ? historyFolder(Deno.env.get("HOME")) : undefined;
   return [
-    ...["run", "-q", `-P=${command.permissions}`, "--no-prompt", "--config", `${ROOT}deno.json`],
+    ...["run", "-q", `-P=${command.permissions}`, ...folder ? [`--allow-write=${folder}`] : []],
+    ...["--no-prompt", "--config", `${ROOT}deno.json`],
     ...[`${ROOT}runtime/cli/${command.program}`, ...args],
   ];
 }

@@ -112,6 +112,11 @@ export async function waitingFor<T>(
   }
 }
 
+/** Prints a line where {@linkcode waitingFor} shows what is waited for, which is then drawn below it. */
+export function lineAbove(text: string, sink: ProgressSink = stderr): void {
+  sink.write(`${sink.terminal ? "\r\x1b[K" : ""}${text}\n`);
+}
+
 /**
  * What `work` returns. On a terminal a line says what is done meanwhile: it computes without a
  * pause, so that nothing can be counted.

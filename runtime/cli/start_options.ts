@@ -27,6 +27,8 @@ const FORMATS = ["text", "json"] as const;
 const PLACEMENTS = ["planned", "even"] as const;
 /** Bounds of `--memory`, bytes. */
 const MEMORY = { min: 2 ** 20, max: 2 ** 50 };
+/** Bounds of `--max-upload`, bytes; 0: nothing is taken. */
+const UPLOAD = { min: 0, max: 2 ** 50 };
 /** Bounds of `--vote-after`, milliseconds. */
 const VOTE_AFTER = { min: 1_000, max: 24 * 3600_000 };
 /** Bounds of a TCP port; 0 takes any free one. */
@@ -123,6 +125,7 @@ export function startOptions(all: string[]): StartOptions | undefined {
     threads: numberOption("threads", values.threads, { min: 1, max: 256, integer: true }),
     spinning: values.spinning,
     memoryBytes: sizeOption("memory", values.memory, MEMORY),
+    uploadBytes: sizeOption("max-upload", values["max-upload"], UPLOAD),
     admission: {
       active: numberOption("active", values.active, { min: 1, max: 1024, integer: true }),
       queued: numberOption("queued", values.queued, { min: 0, max: 65536, integer: true }),

@@ -12,6 +12,7 @@ import { readDeployments } from "./deployments_client.ts";
 import { exitCodes, runCommand } from "./fail.ts";
 import { readLogs } from "./logs_client.ts";
 import { printHelp } from "./print_help.ts";
+import { waitingFor } from "./progress.ts";
 import {
   clusterSchema,
   currentProblems,
@@ -31,6 +32,13 @@ async function status(args: string[]): Promise<number> {
   const { values } = readFlags(STATUS, args);
   if (!values) return printHelp(STATUS);
   const target = { url: urlOption("url", values.url), key: clientKey(values["api-key-file"]) };
+  const view = await waitingFor("asking every node", readStatus(target));
+  console.log(values.json ? JSON.stringify(view, null, 2) : statusText(view));
+  return view.problems.length === 0 ? exitCodes.ok : exitCodes.failed;
+}
+
+/** What there is to show, as the nodes tell it. */
+async function readStatus(target: Pick<ApiCall, "url" | "key">): Promise<StatusView> {
   const cluster = await readApi({ ...target, path: "/api/cluster" }, {
     schema: clusterSchema,
     what: "a cluster",
@@ -40,10 +48,7 @@ async function status(args: string[]): Promise<number> {
   // Where nobody coordinates, the deployments are not known: that is among the problems.
   const deployments = cluster.coordinator === null ? [] : await readDeployments(target);
   const records = await lastRecords(target, cluster.members.map(({ node }) => node));
-  const problems = currentProblems(cluster, deployments);
-  const view: StatusView = { cluster, deployments, problems, records };
-  console.log(values.json ? JSON.stringify(view, null, 2) : statusText(view));
-  return problems.length === 0 ? exitCodes.ok : exitCodes.failed;
+  return { cluster, deployments, problems: currentProblems(cluster, deployments), records };
 }
 
 /** The last warnings and errors of these nodes; a node that does not tell has none. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { linksBetween, seenMembers, workOf } from "./static/lib/cluster_rates.js";
+import { copiesBeside, linksBetween, seenMembers, workOf } from "./static/lib/cluster_rates.js";
 import { bytes, ms, nodeNames } from "./static/lib/format.js";
+import { modelFiles } from "./static/lib/model_files.js";
+import { hashOf, routeOf } from "./static/lib/route.js";
 import { scaledGraph } from "./static/lib/scaled_graph.js";
 import { kindOf, partsOf, requestsOf } from "./static/lib/trace_requests.js";
 
@@ -53,7 +55,7 @@ Deno.test("workOf() gives each node its stages, its share of the head, the draft
   const work = workOf(deployment);
   assert.deepEqual(work.get("a:1:x"), {
     stages: [{ index: 0, first: 0, last: 1 }],
-    ...{ parts: 0, drafts: true, whole: false },
+    ...{ parts: 0, drafts: true, whole: false, others: [] },
   });
   assert.equal(work.get("b:1:x")?.parts, 8, "the last stage has the whole head");
   const shared = workOf({
@@ -120,4 +122,66 @@ Deno.test("figures are written for people", () => {
   ]);
   assert.equal(ms(undefined), "–");
   assert.deepEqual([...nodeNames(["a:1:x", "b:1:y", "b:2:z"]).values()], ["a", "b:1", "b:2"]);
+});
+
+Deno.test("copiesBeside() lists what serves beside the default, and workOf() gives it to its nodes", () => {
+  const copy = (number: number, id: string, node: string) => ({
+    ...{ copy: number, id, stages: [{ node, first: 0, last: 5 }] },
+  });
+  const deployments = [
+    { name: "default", model: "big", copies: [copy(0, "d1", "a:1:x"), copy(1, "d2", "b:1:x")] },
+    { name: "mine", model: "small", copies: [copy(0, "m1", "b:1:x"), { copy: 1, stages: [] }] },
+    { name: "asleep", model: "small", copies: [{ copy: 0, stages: [] }] },
+  ];
+  const beside = copiesBeside({ deployments }, { ...deployment, id: "d1" });
+  assert.deepEqual(beside.map(({ title, model }) => `${title}: ${model}`), [
+    "default, copy 1: big",
+    "mine, copy 0: small",
+  ]);
+  const work = workOf(deployment, beside);
+  assert.deepEqual(work.get("b:1:x")?.others, [
+    { title: "default, copy 1", first: 0, last: 5 },
+    { title: "mine, copy 0", first: 0, last: 5 },
+  ]);
+  assert.deepEqual(copiesBeside(undefined, null), []);
+});
+
+Deno.test("modelFiles() takes a checkpoint's own files, or GGUF files, and says what lacks", () => {
+  const file = (path: string, size = 10) => ({
+    ...{ name: path.split("/").at(-1)!, webkitRelativePath: path, size },
+  } as File);
+  const folder = [
+    ...["qwen/README.md", "qwen/model-2.safetensors", "qwen/model-1.safetensors"],
+    ...["qwen/tokenizer.json", "qwen/config.json", "qwen/original/model.safetensors"],
+    ...["qwen/also.gguf", "qwen/pytorch_model.bin"],
+  ].map((path) => file(path));
+  const whole = modelFiles(folder, "");
+  assert.deepEqual(whole.files.map(({ name }) => name), [
+    ...["config.json", "tokenizer.json", "model-1.safetensors", "model-2.safetensors"],
+  ]);
+  assert.deepEqual([whole.bytes, whole.left, whole.name, whole.lacks], [
+    40,
+    4,
+    "qwen-q4",
+    undefined,
+  ]);
+  assert.equal(modelFiles(folder.slice(0, 4), "f16").lacks, "config.json");
+  const parts = ["My model-00002-of-00002.gguf", "My model-00001-of-00002.gguf"].map((name) =>
+    file(name)
+  );
+  const gguf = modelFiles(parts, "");
+  assert.deepEqual(gguf.files.map(({ name }) => name.slice(-17)), [
+    "00001-of-00002.gguf".slice(-17),
+    "00002-of-00002.gguf".slice(-17),
+  ]);
+  assert.deepEqual([gguf.name, gguf.lacks], ["My-model", undefined]);
+  assert.equal(modelFiles(parts, "q8").name, "My-model-q8");
+  assert.deepEqual(modelFiles([], "").files, []);
+});
+
+Deno.test("routeOf() reads what hashOf() writes", () => {
+  const query = { request: "default/generation/a:1~x y&z" };
+  assert.deepEqual(routeOf(hashOf("timeline", query)), { name: "timeline", query });
+  assert.deepEqual(routeOf(""), { name: "", query: {} });
+  assert.equal(hashOf("chat"), "#/chat");
 });

@@ -8,7 +8,7 @@ import { ModelStore } from "../../models/mod.ts";
 import { type HubRepository, HubServer } from "../../tests/support/hub_server.ts";
 import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import type { PullStep } from "../api/mod.ts";
-import { ModelPuller } from "./mod.ts";
+import { Adder, ModelPuller } from "./mod.ts";
 
 const never = new AbortController().signal;
 
@@ -27,11 +27,14 @@ async function scene(
       repositories: { "ada/tiny": { files, ...repository } },
     });
     const store = await ModelStore.open(join(dir, "data"));
-    await run({ hub, store, puller: new ModelPuller({ store, endpoint: hub.url }) });
+    await run({ hub, store, puller: pullerOf(store, hub) });
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
 }
+
+const pullerOf = (store: ModelStore, { url }: HubServer) =>
+  new ModelPuller({ store, adder: new Adder(store.dir), endpoint: url });
 
 const stepsOf = (puller: ModelPuller, name: string, signal = never): Promise<PullStep[]> =>
   Array.fromAsync(puller.pull(name, signal));
@@ -85,8 +88,7 @@ Deno.test("ModelPuller.pull() says what the hub and the store refuse", async () 
     await refused(puller, "ada/none", "hub_repository");
     await refused(puller, "ada/tiny:none.gguf", "hub_file_missing");
     assert.deepEqual(await store.entries(), []);
-    const elsewhere = { get: store.get.bind(store), dir: "/proc/none" };
-    const helpless = new ModelPuller({ store: elsewhere, endpoint: hub.url });
+    const helpless = new ModelPuller({ store, adder: new Adder("/proc/none"), endpoint: hub.url });
     await refused(helpless, "ada/tiny", "pull_forbidden");
   });
 });

@@ -1,31 +1,47 @@
 /**
- * A thread that adds one model to the store, see `model_puller.ts`.
+ * A thread that adds one model to the store, see `adder.ts`.
  *
  * @module
  */
 import { toOrreryError, type WireError } from "../../actors/mod.ts";
-import { addFromHub, ModelStore } from "../../models/mod.ts";
+import { addFromHub, type AddProgress, ModelStore, type Precision } from "../../models/mod.ts";
 import { apiError, type PullStep } from "../api/mod.ts";
 import type { PullTarget } from "./pull_name.ts";
 
 /** Milliseconds between two steps of the same kind. */
 const EVERY_MS = 100;
 
-/** What the thread is told. */
-export type ToPullWorker =
+/** What is to be added. */
+export type AddJob =
   | {
-    op: "add";
-    /** Folder of the store. */
-    dir: string;
+    from: "hub";
     target: PullTarget;
     /** The hub's base URL and its token; undefined: the hub's own, and none. */
     endpoint?: string;
     token?: string;
   }
+  | {
+    from: "files";
+    /** A checkpoint folder or a GGUF file. */
+    source: string;
+    /** What the model is called in the store. */
+    name: string;
+    /** @default "q4", and of a GGUF file the nearest to what it holds */
+    precision?: Precision;
+  };
+
+/** What the thread is told. */
+export type ToAddWorker =
+  | {
+    op: "add";
+    /** Folder of the store. */
+    dir: string;
+    job: AddJob;
+  }
   | { op: "stop" };
 
 /** What it tells. */
-export type FromPullWorker =
+export type FromAddWorker =
   | { step: PullStep }
   /** The model is in the store under this name. */
   | { added: string }
@@ -33,8 +49,8 @@ export type FromPullWorker =
 
 /** The part of a worker's scope that the library's types do not have. */
 const scope = globalThis as unknown as {
-  postMessage(message: FromPullWorker): void;
-  onmessage: ((event: MessageEvent<ToPullWorker>) => void) | null;
+  postMessage(message: FromAddWorker): void;
+  onmessage: ((event: MessageEvent<ToAddWorker>) => void) | null;
 };
 
 const stop = new AbortController();
@@ -49,20 +65,32 @@ function tell(step: PullStep): void {
   scope.postMessage({ step });
 }
 
-async function add({ dir, target, ...hub }: ToPullWorker & { op: "add" }): Promise<string> {
-  const store = await ModelStore.open(dir);
-  const { precision, ...spec } = target;
-  const { manifest: { name } } = await addFromHub(store, spec, {
-    ...hub,
-    precision,
-    signal: stop.signal,
+const onConvert = ({ done, total }: AddProgress) =>
+  tell({ status: "converting", total, completed: done });
+
+/** Adds the model; resolves to its name in the store. */
+async function convert(store: ModelStore, job: AddJob): Promise<string> {
+  const { signal } = stop;
+  if (job.from === "files") {
+    const { source, name, precision } = job;
+    const adding = { name, precision, signal, onProgress: onConvert, keepUnfinished: false };
+    return (await store.add(source, adding)).manifest.name;
+  }
+  const { target: { precision, ...spec }, endpoint, token } = job;
+  const added = await addFromHub(store, spec, {
+    ...{ endpoint, token, precision, signal, onConvert },
     onDownload: ({ file, digest, fileDone, fileBytes }) =>
       tell({ status: `pulling ${file}`, digest, total: fileBytes, completed: fileDone }),
-    onConvert: ({ done, total }) => tell({ status: "converting", total, completed: done }),
     onRetry: (why, waitMs) =>
       tell({ status: `${why}; trying again in ${Math.ceil(waitMs / 1000)} s` }),
     onWait: () => tell({ status: "waiting for another process that fetches this model" }),
   });
+  return added.manifest.name;
+}
+
+async function add({ dir, job }: ToAddWorker & { op: "add" }): Promise<string> {
+  const store = await ModelStore.open(dir);
+  const name = await convert(store, job);
   tell({ status: "verifying sha256 digest" });
   const [problem, ...more] = await store.verify(name, { signal: stop.signal });
   if (!problem) return name;

@@ -110,10 +110,16 @@ export class RequestsRunner {
       const told = clientEvents(inbox, signal, onDone);
       for await (const event of answer?.events(told) ?? told) {
         over = event.type === "done";
-        yield event.type === "done" && event.finishReason === "stop" && run.stopText !== undefined
-          ? { ...event, stopText: run.stopText }
-          : event;
-        if (over) return;
+        if (event.type !== "done") {
+          yield event;
+          continue;
+        }
+        const stopped = event.finishReason === "stop" && run.stopText !== undefined;
+        yield {
+          ...{ ...event, report: { ...event.report, generation: to } },
+          ...(stopped && { stopText: run.stopText }),
+        };
+        return;
       }
     } catch (error) {
       if (!(error instanceof GenerationFailed)) throw error;

@@ -147,9 +147,10 @@ export class TestPage implements AsyncDisposable {
   }
 }
 
-/** What Chromium itself logs of answers that are no success: of faulty files, and without a plan. */
+/** What Chromium itself logs of answers that are no success: of faulty files, and without a plan or a key. */
 const EXPECTED = [
   /^Failed to load resource: .* 400 .*\/api\/deployments\//,
   /^Failed to load resource: .* 404 .*\/api\/plan\)/,
+  /^Failed to load resource: .* 40[09] .*\/api\/models\)/,
   /^Failed to load resource: .* 401 /,
 ];

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { startHub } from "../clients/hub.ts";
 import { runCommand } from "../support/run_command.ts";
+import { writeTinyCheckpoint } from "../support/tiny_checkpoint.ts";
 import { findChromium, type Look, TestBrowser, type TestPage } from "./browser.ts";
 import { World } from "./worlds.ts";
 
@@ -107,6 +108,21 @@ Deno.test({
       await page.click("button[aria-label=Closer]");
       await shot(view, "page-timeline");
     });
+    await t.step("an answer leads to its time, and the time back to the answer", async () => {
+      await view.show("chat");
+      await page.getByRole("link", { name: "Where its time went" }).first().click();
+      await view.reads("select", /Why does it rain\?/);
+      const request = new URL(page.url()).hash;
+      assert.match(request, /^#\/timeline\?request=default%2Fgeneration%2F/);
+      assert.match(await page.locator("option:checked").innerText(), /— Why does it rain\?$/);
+      await page.getByRole("link", { name: "Its answer" }).click();
+      await page.locator("[data-sought] .answer").waitFor();
+      assert.match(await page.locator("[data-sought]").innerText(), /rain/);
+      await page.goBack();
+      await view.reads("select", /Why does it rain\?/);
+      await page.evaluate("location.hash = '#/timeline?request=gone'");
+      await view.reads(".notice", /no longer has the frames of that request/);
+    });
     await t.step("the cluster shows nodes with layers, load and links", async () => {
       await view.show("cluster");
       await page.locator(".box").nth(2).waitFor();
@@ -116,6 +132,24 @@ Deno.test({
       await view.reads(".box", /load.*[\d.]+ of \d/s);
       await shot(view, "page-cluster");
       await assertClean(view, "cluster");
+    });
+    await t.step("a second deployment is drawn beside the first", async () => {
+      const mine = `${world.url}/api/deployments/mine`;
+      const body = JSON.stringify({ graph: "model: embedded\n" });
+      const headers = { "content-type": "application/json" };
+      const applied = await fetch(mine, { method: "PUT", body, headers });
+      assert.equal(applied.status, 202, await applied.text());
+      const strip = page.locator(".beside .strip");
+      await strip.waitFor();
+      assert.match((await strip.getAttribute("aria-label"))!, /^layers 0–\d on \w+/);
+      await view.reads(".beside h3", /mine\s*embedded/);
+      await view.reads(".box", /mine: layers? \d/);
+      await view.reads("header", /beside 1 more/);
+      await shot(view, "page-beside");
+      await assertClean(view, "cluster with two deployments");
+      const deleted = await fetch(mine, { method: "DELETE" });
+      await deleted.body?.cancel();
+      await strip.waitFor({ state: "detached" });
     });
     await t.step("a node dies: it is seen gone, and its layers are elsewhere", async () => {
       world.nodes[2].kill("SIGKILL");
@@ -165,6 +199,57 @@ Deno.test({
       await row.waitFor({ state: "detached" });
       const served = page.locator(".rows li", { hasText: "served" }).first();
       assert.equal(await served.getByRole("button", { name: /^Remove/ }).isDisabled(), true);
+    });
+    await t.step(
+      "a model of a folder is sent, converted and stored; a faulty one leaves nothing",
+      async () => {
+        await writeTinyCheckpoint(`${folder}/my model`, { layers: 2, shards: 2 });
+        await Deno.writeTextFile(`${folder}/my model/README.md`, "# not part of it");
+        await page.getByRole("button", { name: "Folder" }).click();
+        await page.setInputFiles("input[type=file]", `${folder}/my model`);
+        await view.reads("form ~ p", /7 files, [\d.]+ KiB; 1 other is not part of the model/);
+        assert.equal(await page.getByLabel("Name in the store").inputValue(), "my-model-q4");
+        await page.getByRole("button", { name: "Add", exact: true }).click();
+        await view.reads(".progress", /my-model-q4 is stored/);
+        await shot(view, "page-models-folder");
+        await page.locator(".rows li", { hasText: "my-model-q4" }).waitFor();
+        await page.getByRole("button", { name: "Add", exact: true }).click();
+        await view.reads("[role=alert]", /the store has a model my-model-q4: choose another name/);
+        await page.getByRole("button", { name: "GGUF file" }).click();
+        await Deno.writeTextFile(`${folder}/wrong.gguf`, "no model at all");
+        await page.setInputFiles("input[type=file]", `${folder}/wrong.gguf`);
+        await page.getByRole("button", { name: "Add", exact: true }).click();
+        await view.reads("[role=alert]", /wrong\.gguf does not begin as a GGUF file does/);
+        const left = await Array.fromAsync(Deno.readDir(`${world.folder}/den/uploads`));
+        assert.deepEqual(left, []);
+      },
+    );
+    await t.step("the sending of a model is stopped, and nothing of it is left", async () => {
+      const large = `${folder}/large.gguf`;
+      await Deno.writeTextFile(large, "GGUF");
+      await Deno.truncate(large, 64 << 20);
+      const network = await page.context().newCDPSession(page);
+      const slow = (uploadThroughput: number) =>
+        network.send("Network.emulateNetworkConditions", {
+          ...{ offline: false, latency: 0, downloadThroughput: -1, uploadThroughput },
+        });
+      await network.send("Network.enable");
+      await slow(4 << 20);
+      await page.setInputFiles("input[type=file]", large);
+      await page.getByRole("button", { name: "Add", exact: true }).click();
+      await view.reads(".progress", /sending the files: [\d.]+ MiB of 64\.0 MiB, [\d.]+ MiB\/s/);
+      await shot(view, "page-models-sending");
+      await view.show("chat");
+      await view.show("models"); // it goes on meanwhile
+      await page.getByRole("button", { name: "Stop" }).click();
+      await slow(-1);
+      await view.reads("[role=alert]", /Stopped\. The node has deleted what had arrived\./);
+      for (let tries = 0;; tries++) {
+        const left = await Array.fromAsync(Deno.readDir(`${world.folder}/den/uploads`));
+        if (left.length === 0) break;
+        assert.ok(tries < 100, `${left.length} files are left after 10 s`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
     });
     await t.step("a faulty graph file is refused at its line and column", async () => {
       await view.show("deployments");
@@ -222,6 +307,7 @@ Deno.test({
           await other.show(name);
           await other.page.waitForTimeout(name === "plan" ? 1_500 : 500);
           await assertClean(other, `${name} at ${width} px, ${theme}`);
+          await shot(other, `every-${name}-${width}-${theme}`);
           if (name === "chat" && width === 390 && theme === "dark") {
             await other.page.click(".example >> nth=1");
             await other.page.locator(".answer[data-state=done] .made").waitFor();

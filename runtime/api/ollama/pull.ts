@@ -6,14 +6,14 @@
 import { z } from "zod";
 import { type BodyLimits, readJson } from "../body.ts";
 import { type Api, stopper } from "../env.ts";
-import { apiError, toHttpError } from "../errors.ts";
+import { apiError } from "../errors.ts";
 import type { Generator } from "../generator.ts";
 import { ownPagesOnly } from "../nodes.ts";
 import { parseBody } from "../parse_body.ts";
 import type { PullService, PullStep } from "../pull_service.ts";
+import { LINES_TYPE, stepLines } from "../step_lines.ts";
 import { ollamaError } from "./errors.ts";
 import { modelField } from "./fields.ts";
-import { LINES_TYPE } from "./words.ts";
 
 /** The body of `/api/pull`. */
 export const ollamaPullSchema = z.object({
@@ -57,7 +57,8 @@ export function ollamaPullRoute(
         abort.release();
         stop.abort(apiError("client_closed", "the client went away"));
       };
-      return c.body(linesOf(first, steps, end), 200, { "content-type": LINES_TYPE });
+      const lines = stepLines(first, steps, { end, errorLine: ollamaError });
+      return c.body(lines, 200, { "content-type": LINES_TYPE });
     } catch (error) {
       abort.release();
       throw error;
@@ -82,36 +83,4 @@ function stepsOf(
       "run `deno task models add` with its name on the hub",
     "model",
   );
-}
-
-/** Steps as lines; `end` is called once nobody takes them any more. */
-function linesOf(
-  first: IteratorResult<PullStep>,
-  steps: AsyncIterator<PullStep>,
-  end: () => void,
-): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  const line = (value: unknown) => encoder.encode(`${JSON.stringify(value)}\n`);
-  let next: IteratorResult<PullStep> | undefined = first;
-  let cancelled = false;
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const step = next ?? await steps.next();
-        next = undefined;
-        if (cancelled) return;
-        if (!step.done) return controller.enqueue(line(step.value));
-      } catch (error) {
-        if (cancelled) return;
-        controller.enqueue(line(ollamaError(toHttpError(error))));
-      }
-      end();
-      controller.close();
-    },
-    async cancel() {
-      cancelled = true;
-      end();
-      await steps.return?.();
-    },
-  }, { highWaterMark: 0 });
 }

@@ -6,10 +6,8 @@
 import type { AnswerPart, AnswerTotals, ChoiceEvent, StreamWriter, Wording } from "../dialect.ts";
 import type { HttpError } from "../errors.ts";
 import type { ApiToolCall, FinishReason, GeneratedToken } from "../generator.ts";
+import { LINES_TYPE } from "../step_lines.ts";
 import { ollamaError } from "./errors.ts";
-
-/** Content type of a stream of lines. */
-export const LINES_TYPE = "application/x-ndjson";
 
 /** Nanoseconds of a millisecond: Ollama's durations are in nanoseconds. */
 const NS = 1_000_000;

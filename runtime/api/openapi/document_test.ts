@@ -18,6 +18,7 @@ function wholeApi() {
     deployments: {} as ApiOptions["deployments"],
     load: () => ({}),
     storedModels: {} as ApiOptions["storedModels"],
+    uploads: {} as ApiOptions["uploads"],
     whatIf: () => Promise.resolve(undefined),
     cluster: () => Promise.resolve({}),
     page: {} as ApiOptions["page"],

@@ -10,8 +10,10 @@ import { applyQuery, applySchema } from "../deployments.ts";
 import { ENDPOINTS } from "../endpoints.ts";
 import { filesQuery, uploadSchema } from "../files.ts";
 import { logsQuery } from "../logs.ts";
+import { modelUploadSchema } from "../model_uploads.ts";
 import { promoteQuery } from "../nodes.ts";
 import { ollamaDeleteSchema } from "../ollama/delete.ts";
+import { traceQuery } from "../trace_routes.ts";
 import { whatIfSchema } from "../what_if.ts";
 
 /** What a route takes and gives. */
@@ -119,10 +121,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Figures for Prometheus, in its text format",
     answers: ["text/plain"],
   },
-  "GET /api/trace": { tag: NODE, summary: "The last frames of this node, stage by stage" },
+  "GET /api/trace": {
+    tag: NODE,
+    summary: "The last frames of this node, stage by stage",
+    query: traceQuery,
+  },
   "GET /api/trace.svg": {
     tag: NODE,
     summary: "The last frames of this node, as a drawing",
+    query: traceQuery,
     answers: ["image/svg+xml"],
   },
   "POST /api/actors/{name}": {
@@ -137,6 +144,13 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     body: whatIfSchema,
   },
   "GET /api/models": { tag: NODE, summary: "Lists the models of the node's store" },
+  "POST /api/models": {
+    tag: NODE,
+    summary: "Adds a model whose files the form has to the node's store: fields first, then a " +
+      "`file` for each file of a checkpoint folder or GGUF model; tells how far it is",
+    form: modelUploadSchema,
+    answers: ["application/x-ndjson"],
+  },
   "POST /api/models/{name}/verify": {
     tag: NODE,
     summary: "Hashes all files of a stored model again",

@@ -131,6 +131,11 @@ export const START = defineCommand({
       text: "memory for stages, such as 4GiB; a number alone is in MiB",
       otherwise: "what is free",
     },
+    "max-upload": {
+      value: "SIZE",
+      text: "largest model that a client may send, such as 64GiB; 0: none",
+      otherwise: "64GiB",
+    },
     threads: {
       rare: true,
       value: "N",

@@ -7,6 +7,7 @@ import { apiKey, forgetKey, keyEvents } from "./lib/api.js";
 import { html, render, useCallback, useEffect, useRef, useState } from "./lib/html.js";
 import { Icon, Logo } from "./lib/icons.js";
 import { usePoll } from "./lib/poll.js";
+import { routeOf } from "./lib/route.js";
 import { nextTheme, setTheme, showTheme, theme } from "./lib/theme.js";
 import { Chat } from "./views/chat.js";
 import { Cluster } from "./views/cluster.js";
@@ -26,17 +27,20 @@ const VIEWS = [
   { name: "deployments", title: "Deployments", short: "Deploy", View: Deployments },
 ];
 
-const viewOf = (/** @type {string} */ hash) =>
-  VIEWS.find(({ name }) => `#/${name}` === hash) ?? VIEWS[0];
+/** The view of a location's hash, with what it is to show. @param {string} hash */
+function shownBy(hash) {
+  const { name, query } = routeOf(hash);
+  return { ...VIEWS.find((view) => view.name === name) ?? VIEWS[0], query };
+}
 
 /** The whole page. */
 function App() {
-  const [view, setView] = useState(() => viewOf(location.hash));
+  const [view, setView] = useState(() => shownBy(location.hash));
   const [said, say] = useState("");
   const main = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
     const onHash = () => {
-      setView(viewOf(location.hash));
+      setView(shownBy(location.hash));
       main.current?.focus();
     };
     addEventListener("hashchange", onHash);
@@ -45,7 +49,7 @@ function App() {
   useEffect(() => {
     document.title = `${view.title} · Orrery`;
   }, [view]);
-  const { View } = view;
+  const { View, query } = view;
   return html`
     <a class="skip" href="#main" onClick=${(event) => {
       event.preventDefault();
@@ -66,7 +70,7 @@ function App() {
       </div>
     </header>
     <main id="main" ref=${main} tabindex="-1">
-      <${View} key=${view.name} say=${say} />
+      <${View} key=${view.name} say=${say} query=${query} />
     </main>
     <p class="hidden" role="status">${said}</p>
     <${KeyDialog} />

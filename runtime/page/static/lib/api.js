@@ -69,11 +69,15 @@ export async function send(path, { method, body, headers = {}, signal } = {}) {
     throw new ApiError({ status: 0, code: "unreachable", message, cause: error });
   }
   if (response.ok) return response;
-  const error = await errorOf(response);
+  throw needsKey(await errorOf(response));
+}
+
+/** The error; where a key may help, the shell is told so. @param {ApiError} error */
+export function needsKey(error) {
   if (NEEDS_KEY.includes(error.code)) {
     keyEvents.dispatchEvent(new CustomEvent("needed", { detail: error }));
   }
-  throw error;
+  return error;
 }
 
 /** @param {Response} response */

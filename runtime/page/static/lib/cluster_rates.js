@@ -106,16 +106,38 @@ export function linksBetween(members) {
 }
 
 /**
- * The work of each node: its layers, its share of the LM head, the drafter.
- * @param {any} deployment
- * @returns {Map<string, {stages: {index: number, first: number, last: number}[], parts: number, drafts: boolean, whole: boolean}>}
+ * Copies that serve beside the default deployment's first one, which the report has.
+ * @param {{deployments?: any[]} | undefined} value What `GET /api/deployments` answers.
+ * @param {any} deployment That of the report.
+ * @returns {{title: string, name: string, model: string, stages: any[]}[]}
  */
-export function workOf(deployment) {
+export function copiesBeside(value, deployment) {
+  return (value?.deployments ?? []).flatMap(({ name, model, copies }) =>
+    copies.flatMap(({ copy, id, stages = [] }) =>
+      stages.length === 0 || id === deployment?.id
+        ? []
+        : [{ title: copies.length > 1 ? `${name}, copy ${copy}` : name, name, model, stages }]
+    )
+  );
+}
+
+/**
+ * The work of each node: its layers, its share of the LM head, the drafter, and its layers in other
+ * deployments.
+ * @param {any} deployment
+ * @param {ReturnType<typeof copiesBeside>} [others]
+ * @returns {Map<string, {stages: {index: number, first: number, last: number}[], parts: number, drafts: boolean, whole: boolean, others: {title: string, first: number, last: number}[]}>}
+ */
+export function workOf(deployment, others = []) {
   const work = new Map();
   const of = (/** @type {string} */ node) => {
-    if (!work.has(node)) work.set(node, { stages: [], parts: 0, drafts: false, whole: false });
+    const none = { stages: [], parts: 0, drafts: false, whole: false, others: [] };
+    if (!work.has(node)) work.set(node, none);
     return work.get(node);
   };
+  for (const { title, stages } of others) {
+    for (const { node, first, last } of stages) of(node).others.push({ title, first, last });
+  }
   const { stages = [], head, draft, solo } = deployment ?? {};
   for (const [index, { node, first, last }] of stages.entries()) {
     of(node).stages.push({ index, first, last });

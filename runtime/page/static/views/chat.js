@@ -29,8 +29,12 @@ function keptSettings() {
   }
 }
 
-/** See the module's text. `say` tells screen readers. @param {{say: (text: string) => void}} props */
-export function Chat({ say }) {
+/**
+ * See the module's text. `say` tells screen readers; `query.answer` is the generation of the answer
+ * to show, the last one where there is none.
+ * @param {{say: (text: string) => void, query: Record<string, string>}} props
+ */
+export function Chat({ say, query }) {
   const turns = useTurns();
   const [settings, setSettings] = useState(keptSettings);
   const [draft, setDraft] = useState("");
@@ -39,7 +43,10 @@ export function Chat({ say }) {
   const names = (models.value?.data ?? []).map((/** @type {any} */ model) => model.id);
   const model = names.includes(settings.model) ? settings.model : "default";
   const input = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
-  const scroller = useFollow(turns);
+  const sought = turns.findIndex(({ report }) =>
+    query.answer !== undefined && report?.generation === query.answer
+  );
+  const scroller = useFollow(turns, sought);
 
   const change = useCallback((/** @type {object} */ changed) => {
     setSettings((last) => {
@@ -79,7 +86,7 @@ export function Chat({ say }) {
       <div class="scroller" ref=${scroller} tabindex="0" role="region" aria-label="Conversation">
           <ol class="turns" aria-busy=${busy}>
             ${turns.map((turn, at) =>
-              html`<li key=${at} class=${turn.role}>${
+              html`<li key=${at} class=${turn.role} data-sought=${at === sought ? "" : undefined}>${
                 turn.role === "user"
                   ? html`<${Question} text=${turn.text} onEdit=${() => edit(at)} />`
                   : html`<${Answer} turn=${turn} last=${
@@ -126,8 +133,11 @@ const Welcome = ({ models, ask }) =>
     </div>
   `;
 
-/** Keeps the end of the conversation in sight, unless the reader has scrolled away from it. */
-function useFollow(turns) {
+/**
+ * Keeps the end of the conversation in sight, unless the reader has scrolled away from it, or has
+ * come to see the turn `sought`; -1: none.
+ */
+function useFollow(turns, sought) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const follow = useRef(true);
   useEffect(() => {
@@ -149,5 +159,10 @@ function useFollow(turns) {
     const box = scroller.current;
     if (follow.current) box.scrollTop = box.scrollHeight;
   }, [turns]);
+  useEffect(() => {
+    if (sought < 0) return;
+    follow.current = false;
+    scroller.current.querySelector("[data-sought]").scrollIntoView({ block: "center" });
+  }, [sought]);
   return scroller;
 }

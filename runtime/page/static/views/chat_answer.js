@@ -8,6 +8,7 @@ import { figure, ms, percent } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { Icon } from "../lib/icons.js";
 import { Markdown } from "../lib/markdown.js";
+import { hashOf } from "../lib/route.js";
 
 /** @typedef {import("../lib/conversation.js").Turn} Turn */
 
@@ -41,6 +42,12 @@ export function Answer({ turn, last, onAgain }) {
       ${
       last && html`<button class="quiet" type="button" onClick=${onAgain}>
         <${Icon} name="again" /> Ask again</button>`
+    }
+      ${
+      turn.report?.generation &&
+      html`<a class="button quiet" href=${
+        hashOf("timeline", { request: turn.report.generation })
+      }><${Icon} name="timeline" /> Where its time went</a>`
     }
     </div>`
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { linksBetween, seenMembers, STATES, workOf } from "../lib/cluster_rates.js";
+import { copiesBeside, linksBetween, seenMembers, STATES, workOf } from "../lib/cluster_rates.js";
 import { bytes, figure, layersText, ms, nodeNames } from "../lib/format.js";
 import { html, useEffect, useRef } from "../lib/html.js";
 import { usePoll } from "../lib/poll.js";
@@ -12,12 +12,14 @@ import { useWidth } from "../lib/use_width.js";
 import { ClusterMap } from "./cluster_map.js";
 import { LayerStrip } from "./layer_strip.js";
 
-/** Milliseconds between two reports. */
+/** Milliseconds between two reports, and two lists of deployments. */
 const EVERY_MS = 1_000;
+const DEPLOYMENTS_MS = 2_000;
 
 /** See the module's text. @param {{say: (text: string) => void}} props */
 export function Cluster({ say }) {
   const { value: report, error } = usePoll("/api/cluster", EVERY_MS);
+  const { value: deployments } = usePoll("/api/deployments", DEPLOYMENTS_MS);
   const members = useSeen(report);
   const [box, width] = useWidth();
   useNews(members, say);
@@ -33,7 +35,8 @@ export function Cluster({ say }) {
   }
   const { deployment, reason } = report;
   const names = nodeNames(members.map(({ told }) => told.node));
-  const work = workOf(deployment);
+  const beside = copiesBeside(deployments, deployment);
+  const work = workOf(deployment, beside);
   const links = linksBetween(members.filter(({ state }) => state !== "gone"));
   const cores = members.reduce(
     (sum, { told, state }) => sum + (state === "gone" ? 0 : told.cores),
@@ -47,25 +50,40 @@ export function Cluster({ say }) {
     deployment
       ? html`<span class="mono">${deployment.model}</span> is served in ${deployment.stages.length} ${
         deployment.stages.length === 1 ? "stage" : "stages"
-      }.`
+      }${beside.length > 0 ? `, beside ${beside.length} more` : ""}.`
+      : beside.length > 0
+      ? ""
       : "Nothing is served."
   }</p>
     </header>
     ${error && html`<p class="notice bad">What is shown is old: ${error.message}</p>`}
     ${reason && html`<p class="notice">${reason}</p>`}
     ${
-    deployment && html`
+    (deployment || beside.length > 0) && html`
       <section class="card" aria-label="Layers by node">
         <h2>Layers</h2>
-        <${LayerStrip} stages=${deployment.stages} names=${names} width=${width} />
+        ${deployment && html`
+          <${LayerStrip} stages=${deployment.stages} names=${names}
+            width=${width} />
+        `}
+        ${beside.map(({ title, model, stages }) =>
+          html`
+            <div key=${title} class="beside">
+              <h3>${title}
+                      <span class="muted mono">${model}</span></h3>
+              <${LayerStrip} stages=${stages} names=${names} width=${width} />
+            </div>
+          `
+        )}
       </section>
     `
   }
     <section class="card" aria-label="Nodes and links">
       <h2>Nodes</h2>
-      <${ClusterMap} ...${{ members, names, work, links, deployment, width }} />
-      <p class="legend"><span class="swatch flow"></span> the way of an answer through its stages
-        <span class="swatch"></span> other links; round trip and traffic of both directions</p>
+      <${ClusterMap} ...${{ members, names, work, links, deployment, beside, width }} />
+      <p class="legend"><span><span class="swatch flow"></span> the way of an answer through its
+        stages</span><span><span class="swatch"></span> other links; round trip and traffic of both
+        directions</span></p>
     </section>
     <${Table} ...${{ members, names, work }} />
     ${links.length > 0 && html`<${Links} links=${links} names=${names} />`}
@@ -104,6 +122,7 @@ export function workText(work) {
     ...(work.parts > 0 ? [work.parts === 8 ? "LM head" : `${work.parts}/8 of the LM head`] : []),
     ...(work.drafts ? ["drafts"] : []),
     ...(work.whole ? ["a whole model"] : []),
+    ...work.others.map(({ title, first, last }) => `${title}: ${layersText(first, last)}`),
   ];
   return parts.join(", ") || "idle";
 }

@@ -10,6 +10,8 @@ import { html } from "../lib/html.js";
 import { shortened, stageColour } from "./layer_strip.js";
 
 const BOX = { width: 216, height: 122 };
+/** What a box is taller where nodes have layers of other deployments. */
+const OTHERS_HEIGHT = 18;
 const PADDING = 36;
 /** Nodes that stand in a ring; more stand in rows. */
 const MOST_RING = 8;
@@ -17,10 +19,11 @@ const MOST_RING = 8;
 const BUSY = 4 * 1024;
 
 /** See the module's text. */
-export function ClusterMap({ members, names, work, links, deployment, width: outer }) {
+export function ClusterMap({ members, names, work, links, deployment, beside, width: outer }) {
   const width = Math.max(BOX.width, outer - PADDING);
-  const { height, places } = placed(members.map(({ told }) => told.node), width);
-  const flow = flowOf(deployment);
+  const more = beside.length > 0 ? OTHERS_HEIGHT : 0;
+  const { height, places } = placed(members.map(({ told }) => told.node), width, more);
+  const flow = flowOf([...deployment ? [deployment] : [], ...beside]);
   const few = members.length <= MOST_RING;
   const shown = links.filter(({ a, b }) => few || flow.has(keyOf(a, b)));
   const narrow = width < 2 * BOX.width + 60;
@@ -35,6 +38,7 @@ export function ClusterMap({ members, names, work, links, deployment, width: out
             flows: flow.has(keyOf(link.a, link.b)),
             narrow,
             names,
+            more,
           }} />`
         )}
         ${members.map((member) =>
@@ -43,6 +47,7 @@ export function ClusterMap({ members, names, work, links, deployment, width: out
             name: names.get(member.told.node),
             at: places.get(member.told.node),
             work: work.get(member.told.node),
+            more,
           }} />`
         )}
       </svg>
@@ -51,15 +56,22 @@ export function ClusterMap({ members, names, work, links, deployment, width: out
 
 const keyOf = (a, b) => a < b ? `${a} ${b}` : `${b} ${a}`;
 
-/** Pairs of nodes between which an answer goes: from stage to stage, and back to its node. */
-function flowOf(deployment) {
-  const nodes = (deployment?.stages ?? []).map(({ node }) => node);
-  return new Set(nodes.map((node, i) => keyOf(node, nodes[(i + 1) % nodes.length])));
+/** Pairs of nodes between which answers go: from stage to stage, and back to the first. */
+function flowOf(served) {
+  return new Set(
+    served.flatMap(({ stages }) =>
+      stages.map(({ node }, i) => keyOf(node, stages[(i + 1) % stages.length].node))
+    ),
+  );
 }
 
-/** Where the boxes stand: the middle of each by node, and the height of the drawing. */
-function placed(nodes, width) {
-  const { width: w, height: h } = BOX;
+/**
+ * Where the boxes stand: the middle of each by node, and the height of the drawing. Boxes are taller
+ * by `more`.
+ */
+function placed(nodes, width, more) {
+  const w = BOX.width;
+  const h = BOX.height + more;
   const count = nodes.length;
   const places = new Map();
   if (width < 2 * w + 60) {
@@ -96,10 +108,10 @@ function placed(nodes, width) {
 }
 
 /** A link: a line with its round trip and its traffic. */
-function Link({ link, from, to, flows, narrow, names }) {
+function Link({ link, from, to, flows, narrow, names, more }) {
   if (!from || !to) return null;
   const { roundTripMs, bytesPerS = 0 } = link;
-  const neighbours = Math.abs(from.y - to.y) < BOX.height * 1.6;
+  const neighbours = Math.abs(from.y - to.y) < (BOX.height + more) * 1.6;
   const busy = bytesPerS > BUSY;
   const thick = 1.5 + Math.min(4, Math.log10(1 + bytesPerS / 1024));
   // Where boxes stand below each other, a link past a box goes round it.
@@ -124,19 +136,28 @@ function Link({ link, from, to, flows, narrow, names }) {
 }
 
 /** A node. */
-function Box({ member: { told, state, why, cores, had }, name, at, work }) {
-  const { width: w, height: h } = BOX;
+function Box({ member: { told, state, why, cores, had }, name, at, work, more }) {
+  const w = BOX.width;
+  const h = BOX.height + more;
   const { vitals } = told;
   const stages = work?.stages ?? [];
-  const layers = stages.map(({ first, last }) => layersText(first, last)).join(", ");
+  const layers = stages.map(({ first, last }, i) =>
+    layersText(first, last).replace(i > 0 ? /^layers? / : "", "")
+  ).join(", ");
   const beside = [
     ...(work?.parts ? [work.parts === 8 ? "LM head" : `head ${work.parts}/8`] : []),
     ...(work?.drafts ? ["drafts"] : []),
     ...(work?.whole ? ["whole model"] : []),
   ].join(", ");
+  const others = work?.others ?? [];
+  const otherText = others.length === 1
+    ? `${others[0].title}: ${layersText(others[0].first, others[0].last)}`
+    : others.length > 1
+    ? `${others.length} stages of others`
+    : "";
   const memory = vitals?.memory.resident_bytes ?? 0;
   const colour = stages.length > 0 ? stageColour(stages[0].index) : "var(--strong-line)";
-  const summary = `${name}: ${STATES[state]}, ${layers || "no layers"} ${beside}`;
+  const summary = `${name}: ${STATES[state]}, ${layers || "no layers"} ${beside} ${otherText}`;
   return html`
     <g class="box" data-state=${state} data-node=${told.node} role="img"
       aria-label=${summary} style=${{
@@ -155,15 +176,17 @@ function Box({ member: { told, state, why, cores, had }, name, at, work }) {
           layers || (state === "gone" && had ? `had ${had}` : "no layers"),
           27,
         )}</text>
-        <text class="quiet" x=${w - 12} y="69" text-anchor="end">${layers
-          ? beside
-          : beside || ""}</text>
-        <text class="label" x="18" y="90">load</text>
-        <${Bar} x="58" y="83" share=${(cores ?? 0) / told.cores} text=${cores === undefined
+        <text class="quiet" x=${w - 12} y="69" text-anchor="end">${shortened(
+          beside,
+          Math.max(6, 33 - layers.length),
+        )}</text>
+        ${otherText && html`<text class="quiet" x="18" y="87">${shortened(otherText, 30)}</text>`}
+        <text class="label" x="18" y=${90 + more}>load</text>
+        <${Bar} x="58" y=${83 + more} share=${(cores ?? 0) / told.cores} text=${cores === undefined
           ? "–"
           : `${figure(cores)} of ${told.cores}`} />
-        <text class="label" x="18" y="108">mem</text>
-        <${Bar} x="58" y="101" share=${told.memory_bytes
+        <text class="label" x="18" y=${108 + more}>mem</text>
+        <${Bar} x="58" y=${101 + more} share=${told.memory_bytes
           ? memory / told.memory_bytes
           : 0} text=${vitals ? bytes(memory) : "–"} />
       </g>

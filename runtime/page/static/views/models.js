@@ -1,13 +1,13 @@
 /**
- * Models: what this node's store has; models of the hub are added, checked and removed.
+ * Models: what this node's store has; models are added, checked and removed.
  *
  * @module
  */
-import { json, lines, send } from "../lib/api.js";
-import { bytes, percent } from "../lib/format.js";
-import { html, useRef, useState } from "../lib/html.js";
-import { Icon } from "../lib/icons.js";
+import { json, send } from "../lib/api.js";
+import { bytes } from "../lib/format.js";
+import { html, useState } from "../lib/html.js";
 import { usePoll } from "../lib/poll.js";
+import { AddModel } from "./add_model.js";
 
 /** See the module's text. @param {{say: (text: string) => void}} props */
 export function Models({ say }) {
@@ -18,7 +18,7 @@ export function Models({ say }) {
     value ? html`; its disk has ${bytes(value.free_bytes)} left` : ""
   }.</p></header>
     ${error && html`<p class="notice bad">${error.message}</p>`}
-    <${Add} again=${again} say=${say} />
+    <${AddModel} again=${again} say=${say} others=${value?.adding ?? undefined} />
     <section class="card" aria-label="Stored models"><h2>Stored</h2>
       ${value?.models.length === 0 && html`<p class="muted">Nothing is stored yet.</p>`}
       <ul class="rows">${
@@ -28,84 +28,6 @@ export function Models({ say }) {
   }</ul>
     </section>
   </div>`;
-}
-
-/** Adds a model of the hub, and shows how far it is. */
-function Add({ again, say }) {
-  const [name, setName] = useState("");
-  const [precision, setPrecision] = useState("");
-  const [state, setState] = useState(/** @type {any} */ (undefined));
-  const running = useRef(/** @type {AbortController | undefined} */ (undefined));
-  const add = async (/** @type {Event} */ event) => {
-    event.preventDefault();
-    const wanted = name.trim();
-    if (wanted === "" || state?.busy) return;
-    const model = precision && !wanted.endsWith(".gguf") ? `${wanted}:${precision}` : wanted;
-    const stop = running.current = new AbortController();
-    let last = { busy: true, status: "asking the node", steps: [] };
-    setState(last);
-    try {
-      const response = await send("/api/pull", { body: { model }, signal: stop.signal });
-      for await (const line of lines(response)) {
-        if (line.trim() === "") continue;
-        const step = JSON.parse(line);
-        if (step.error) throw new Error(step.error);
-        last = { ...last, ...step, total: step.total, completed: step.completed };
-        setState(last);
-      }
-      setState({ ...last, busy: false, done: true, status: `${model} is stored` });
-      say(`${model} is stored`);
-      setName("");
-    } catch (error) {
-      const text = stop.signal.aborted
-        ? "Stopped. What has arrived is kept for the next time."
-        : error.message;
-      setState({ ...last, busy: false, failed: text });
-      say(text);
-    }
-    again();
-  };
-  return html`<section class="card" aria-label="Add a model"><h2>Add a model</h2>
-    <form class="toolbar" onSubmit=${add}>
-      <label class="stacked grow">Name on the hub
-        <input value=${name} placeholder="owner/name, or owner/name:file.gguf" required
-          spellcheck="false" autocomplete="off" autocapitalize="off"
-          onInput=${(event) => setName(event.target.value)} /></label>
-      <label class="stacked">Weights
-        <select value=${precision} onChange=${(event) => setPrecision(event.target.value)}>
-          <option value="">q4</option><option value="q8">q8</option>
-          <option value="f16">f16</option><option value="f32">f32</option></select></label>
-      ${
-    state?.busy
-      ? html`<button type="button" class="danger" onClick=${() => running.current?.abort()}>
-          <${Icon} name="stop" /> Stop</button>`
-      : html`<button type="submit" class="primary"><${Icon} name="plus" /> Add</button>`
-  }
-    </form>
-    ${state && html`<${Progress} state=${state} />`}
-    <details><summary>From a folder or a file</summary>
-      <p class="muted">The API reads no files of its machine. There, run</p>
-      <pre tabindex="0"><code>deno task models add /path/to/checkpoint
-deno task models add /path/to/model.gguf</code></pre></details>
-  </section>`;
-}
-
-function Progress({ state: { status, total, completed, busy, done, failed } }) {
-  if (failed) return html`<p class="error" role="alert">${failed}</p>`;
-  const share = total > 0 ? completed / total : undefined;
-  return html`<div class="progress">
-    <p>${
-    done && html`
-      <${Icon} name="check" />
-    `
-  }${status}${
-    busy && share !== undefined && html`
-      <span class="muted">${percent(share)}${total > 1e6 ? ` of ${bytes(total)}` : ""}</span>
-    `
-  }</p>
-    ${
-    busy && html`<progress aria-label="Adding the model" max="1" value=${share}></progress>`
-  }</div>`;
 }
 
 /** A model of the store. */

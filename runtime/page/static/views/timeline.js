@@ -3,9 +3,12 @@
  *
  * @module
  */
+import { useTurns } from "../lib/conversation_store.js";
 import { ms, percent } from "../lib/format.js";
-import { html, useMemo, useState } from "../lib/html.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
+import { Icon } from "../lib/icons.js";
 import { usePoll } from "../lib/poll.js";
+import { hashOf } from "../lib/route.js";
 import { kindOf, numberOf, partsOf, requestsOf } from "../lib/trace_requests.js";
 import { useWidth } from "../lib/use_width.js";
 import { stageColour } from "./layer_strip.js";
@@ -17,16 +20,19 @@ const NAMES = {
   node: "this node, between frames",
 };
 
-/** See the module's text. */
-export function Timeline() {
+/** See the module's text. `query.request` names the request to show. @param {any} props */
+export function Timeline({ query }) {
   const { value: frames, error, again } = usePoll("/api/trace", 3_000);
-  const [chosen, choose] = useState("");
+  const [chosen, choose] = useState(query.request ?? "");
+  useEffect(() => choose(query.request ?? ""), [query.request]);
+  const asked = useAsked();
   const [paused, pause] = useState(/** @type {any} */ (undefined));
   const shown = paused ?? frames ?? [];
   const requests = useMemo(() => requestsOf(shown), [shown]);
   // A request of one frame is most likely a question whether the node is ready.
   const request = requests.find(({ id }) => id === chosen) ??
     requests.find(({ frames }) => frames.length > 1) ?? requests[0];
+  const gone = frames && chosen !== "" && request?.id !== chosen;
   const [box, width] = useWidth();
   return html`<div class="page" ref=${box}>
     <header><h1>Timeline</h1>
@@ -37,18 +43,35 @@ export function Timeline() {
     html`<p class="notice">No frame has come back yet: ask something in the chat.</p>`
   }
     ${
+    gone && html`
+      <p
+        class="notice">The node no longer has the frames of ${asked.has(chosen)
+          ? `“${asked.get(chosen)}”`
+          : "that request"}: it keeps the last 512.${request
+          ? " Here is the newest request."
+          : ""}</p>
+    `
+  }
+    ${
     request && html`
       <div class="toolbar">
-        <label>Request <select value=${request.id} onChange=${(event) => {
+        <label class="grow">Request <select value=${request.id} onChange=${(event) => {
           choose(event.target.value);
+          history.replaceState(null, "", hashOf("timeline", { request: event.target.value }));
         }}>${requests.slice(0, 50).map((one, i) =>
           html`
             <option value=${one.id}
               selected=${one.id === request.id}>${i === 0 ? "newest" : `${i} before`}: ${ms(
                 one.ended - one.began,
-              )}, ${one.frames.length} ${one.frames.length === 1 ? "frame" : "frames"}</option>
+              )}, ${one.frames.length} ${one.frames.length === 1
+                ? "frame"
+                : "frames"}${asked.has(one.id) ? ` — ${asked.get(one.id)}` : ""}</option>
           `
         )}</select></label>
+        ${asked.has(request.id) &&
+          html`<a class="button" href=${
+            hashOf("chat", { answer: request.id })
+          }><${Icon} name="chat" /> Its answer</a>`}
         <button type="button" aria-pressed=${paused !== undefined} onClick=${() =>
           pause(paused ? undefined : frames)}>${paused ? "Follow again" : "Hold still"}</button>
         <button type="button" onClick=${again}>Look now</button>
@@ -62,6 +85,17 @@ export function Timeline() {
     `
   }
   </div>`;
+}
+
+/** Questions of this tab's conversation, shortened, by the generation of their answers. */
+function useAsked() {
+  const turns = useTurns();
+  return useMemo(() =>
+    new Map(turns.flatMap(({ report }, at) => {
+      if (!report?.generation) return [];
+      const text = turns[at - 1]?.text ?? "";
+      return [[report.generation, text.length > 48 ? `${text.slice(0, 47)}…` : text]];
+    })), [turns]);
 }
 
 /** The parts of the whole time, as one bar and as a table. */
