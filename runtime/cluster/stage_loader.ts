@@ -35,8 +35,6 @@ const LOAD_FACTOR = 2;
 
 /** Bytes of weights for each of which a stage has a session. */
 const SESSION_BYTES = 256 * 2 ** 20;
-/** Sessions that a large stage may have on any machine; with more cores, one for each core. */
-const LEAST_SESSIONS = 4;
 
 /** Layers at a node, both ends inclusive. */
 export interface LayersAtNode {
@@ -116,7 +114,7 @@ export class EngineLoader implements StageLoader {
       blobDir: blobsDir,
       head: stage.head === undefined,
       tokens: stage.tokens,
-    }, sessionsFor(manifest, stage));
+    }, this.#sessions(manifest, stage));
     const memory = this.#memoryLeft();
     const arenaBudgetBytes = stageBudget({
       weightBytes: graph.weightBytes,
@@ -180,6 +178,16 @@ export class EngineLoader implements StageLoader {
     return loaded;
   }
 
+  /**
+   * Sessions that share the layers of a stage: they are made at the same time, each on a thread of its
+   * own, so a large stage loads sooner. More than there are cores would keep the node from answering.
+   */
+  #sessions({ layers }: Manifest, { first, last }: LayersAtNode): number {
+    const bytes = layers.slice(first, last + 1).reduce((sum, group) => sum + group.bytes, 0);
+    const most = this.#options.threads ?? navigator.hardwareConcurrency;
+    return Math.min(most, Math.ceil(bytes / SESSION_BYTES));
+  }
+
   /** Bytes that one more stage may use: the free memory, or what is left of the user's limit. */
   #memoryLeft(): number {
     const available = availableMemory();
@@ -222,13 +230,3 @@ export function stageBudget(options: {
 }
 
 const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);
-
-/**
- * Sessions that share the layers of a stage: they are made at the same time, each on a thread of its
- * own, so a large stage loads sooner.
- */
-function sessionsFor({ layers }: Manifest, { first, last }: LayersAtNode): number {
-  const bytes = layers.slice(first, last + 1).reduce((sum, group) => sum + group.bytes, 0);
-  const most = Math.max(LEAST_SESSIONS, navigator.hardwareConcurrency);
-  return Math.min(most, Math.ceil(bytes / SESSION_BYTES));
-}

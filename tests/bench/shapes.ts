@@ -73,7 +73,8 @@ const { shapes, nodes, tokens } = orUsage(() => {
 const mib = (bytes: number) => (bytes / MIB).toFixed(0);
 
 /** Sessions that share the layers of a stage, by turns. */
-const SESSIONS = [1, 4, 1, 4];
+const CORES = Math.max(2, navigator.hardwareConcurrency);
+const SESSIONS = [1, CORES, 1, CORES];
 
 /** Prints how long half of a model's layers take to load, by the sessions that share them. */
 async function printLoading(store: ModelStore, name: string): Promise<void> {
@@ -128,8 +129,14 @@ for (const name of shapes) {
         `written in ${((performance.now() - began) / 1000).toFixed(1)} s`,
     );
     await printLoading(store, name);
-    for (const count of nodes) rows.push(await row(data, name, count));
+    for (const count of nodes) {
+      const failed = (error: Error) => [name, String(count), error.message.split("\n")[0]];
+      rows.push(await row(data, name, count).catch(failed));
+    }
   });
 }
 console.log(describeMachine({ load: true }));
-alignRows(rows, [0]).forEach((line) => console.log(line));
+const cells = rows.map((
+  cells,
+) => [...cells, ...Array<string>(rows[0].length - cells.length).fill("")]);
+alignRows(cells, [0]).forEach((line) => console.log(line));
