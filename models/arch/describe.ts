@@ -14,7 +14,7 @@ import { exaone4 } from "./exaone4.ts";
 import { gemma1, gemma2, gemma3 } from "./gemma.ts";
 import { glm, glm4, glm4Moe } from "./glm.ts";
 import { gptOss } from "./gpt_oss.ts";
-import { granite, graniteMoe, graniteMoeShared } from "./granite.ts";
+import { granite, graniteHybrid, graniteMoe, graniteMoeShared } from "./granite.ts";
 import { hunyuan, hunyuanMoe } from "./hunyuan.ts";
 import { internlm3 } from "./internlm.ts";
 import { lfm2, lfm2Moe } from "./lfm2.ts";
@@ -76,6 +76,7 @@ const KNOWN: readonly Architecture[] = [
   glm4Moe,
   hunyuanMoe,
   graniteMoeShared,
+  graniteHybrid,
 ];
 
 /** Hugging Face classes that are supported. */

@@ -1,12 +1,16 @@
 /**
  * Granite 3: Llama with factors of embedding, scores, residual updates and logits. Granite 3 MoE:
  * the same with a mixture of experts in every layer, in a later class beside an MLP for all rows.
+ * Granite 4: that class, with or without experts; its layers with a state space are not supported.
  *
  * @module
  */
+import type { Geometry } from "../manifest.ts";
+import type { TensorPlan } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
 import { decoder, type Traits } from "./decoder.ts";
 import { type ExpertRows, expertsOf, placedExperts, unsupportedExperts } from "./experts.ts";
+import { fusedTensors } from "./fused.ts";
 import { decoderTensors } from "./tensors.ts";
 
 /** 1 means no factor: the graph then has no node for it. */
@@ -92,13 +96,42 @@ export const graniteMoeShared = decoder({
     const shared = width > 0 ? { shared: { intermediate: width } } : {};
     return { ...common(config), experts: { ...expertsOf(config, true), ...shared } };
   },
+  tensors: besideShared,
+});
+
+/** Tensors of a mixture of experts beside an MLP for all rows. */
+function besideShared(geometry: Geometry): TensorPlan {
+  return placedExperts(
+    decoderTensors(geometry, { ...ROUTER, "mlp.shared.down": "shared_mlp.output_linear.weight" }),
+    geometry,
+    { ...PLACES, "mlp.shared.gate": sharedRows(0), "mlp.shared.up": sharedRows(1) },
+  );
+}
+
+/** Tensors of a Granite 4 without experts: its one MLP has the name of the shared one. */
+const DENSE_NAMES = { "mlp.down": "shared_mlp.output_linear.weight" };
+const DENSE_FUSED = { "shared_mlp.input_linear.weight": ["mlp.gate", "mlp.up"] };
+
+/** GraniteMoeHybridForCausalLM, as far as its layers have attention. */
+export const graniteHybrid = decoder({
+  classes: ["GraniteMoeHybridForCausalLM"],
+  defaults: { ...MOE_DEFAULTS, shared_intermediate_size: 1024 },
+  layerTypes: ["attention", "full_attention"],
+  skipsRotation: ({ position_embedding_type }) => position_embedding_type !== "rope",
+  unsupported: (config) => [
+    ...(config.layer_types ? [] : ["no layer_types, which stands for state-space layers"]),
+    ...(config.num_local_experts === 0 ? [] : unsupportedExperts(config)),
+    ...(config.shared_intermediate_size === 0 ? ["shared_intermediate_size 0"] : []),
+  ],
+  traits(config) {
+    if (config.num_local_experts === 0) return common(config);
+    const shared = { intermediate: config.shared_intermediate_size! };
+    return { ...common(config), experts: { ...expertsOf(config, true), shared } };
+  },
+  adjusted: (geometry, config) =>
+    geometry.experts ? geometry : { ...geometry, intermediate: config.shared_intermediate_size! },
   tensors: (geometry) =>
-    placedExperts(
-      decoderTensors(geometry, {
-        ...ROUTER,
-        "mlp.shared.down": "shared_mlp.output_linear.weight",
-      }),
-      geometry,
-      { ...PLACES, "mlp.shared.gate": sharedRows(0), "mlp.shared.up": sharedRows(1) },
-    ),
+    geometry.experts
+      ? besideShared(geometry)
+      : fusedTensors(decoderTensors(geometry, DENSE_NAMES), DENSE_FUSED),
 });

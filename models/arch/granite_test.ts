@@ -23,3 +23,33 @@ Deno.test("granite takes its factors from config.json, and 1 is no factor", () =
     assert.ok(!(field in plain), field);
   }
 });
+
+Deno.test("graniteHybrid is an MLP that has the name of a shared one, unless there are experts", () => {
+  const of = (fields: Record<string, unknown>) =>
+    geometryOfClass("GraniteMoeHybridForCausalLM", {
+      layer_types: ["attention", "attention"],
+      shared_intermediate_size: 40,
+      ...fields,
+    });
+  const dense = of({ num_local_experts: 0, num_experts_per_tok: 0 });
+  assert.deepEqual([dense.experts, dense.intermediate], [undefined, 40]);
+  assert.deepEqual(dense.rope.skipped_layers, [0, 1]);
+  const mixed = of({ position_embedding_type: "rope" });
+  assert.deepEqual(mixed.experts, {
+    count: 8,
+    active: 2,
+    normalised: true,
+    shared: { intermediate: 40 },
+  });
+  assert.equal(mixed.rope.skipped_layers, undefined);
+});
+
+Deno.test("graniteHybrid refuses layers with a state space by name", () => {
+  const refused = (fields: Record<string, unknown>, message: RegExp) =>
+    assert.throws(() => geometryOfClass("GraniteMoeHybridForCausalLM", fields), message);
+  refused(
+    { layer_types: ["mamba", "attention"] },
+    /layer_types mamba \(supported: attention, full_attention\)/,
+  );
+  refused({}, /no layer_types, which stands for state-space layers/);
+});

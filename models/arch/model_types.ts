@@ -49,6 +49,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   glm4_moe: "Glm4MoeForCausalLM",
   hunyuan_v1_moe: "HunYuanMoEV1ForCausalLM",
   granitemoeshared: "GraniteMoeSharedForCausalLM",
+  granitemoehybrid: "GraniteMoeHybridForCausalLM",
 };
 
 /** The types that are known. */
