@@ -106,11 +106,10 @@ Deno.test({
       await view.reads(".keys", /stage 2 computes/);
       assert.ok(await page.locator(".timeline .frame rect").count() > 10);
       await page.click("button[aria-label=Closer]");
-      await shot(view, "page-timeline");
     });
     await t.step("an answer leads to its time, and the time back to the answer", async () => {
       await view.show("chat");
-      await page.getByRole("link", { name: "Where its time went" }).first().click();
+      await page.getByRole("link", { name: "Its timeline" }).first().click();
       await view.reads("select", /Why does it rain\?/);
       const request = new URL(page.url()).hash;
       assert.match(request, /^#\/timeline\?request=default%2Fgeneration%2F/);
@@ -120,6 +119,8 @@ Deno.test({
       assert.match(await page.locator("[data-sought]").innerText(), /rain/);
       await page.goBack();
       await view.reads("select", /Why does it rain\?/);
+      await page.locator(".timeline .frame rect").nth(10).waitFor();
+      await shot(view, "page-timeline");
       await page.evaluate("location.hash = '#/timeline?request=gone'");
       await view.reads(".notice", /no longer has the frames of that request/);
     });

@@ -125,7 +125,7 @@ function OfFiles({ source, busy, end, precision, children }) {
             left === 0
               ? ""
               : `; ${left} ${left === 1 ? "other is" : "others are"} not part of the model`
-          }. They go to this node alone.`
+          }. ${files.length === 1 ? "It goes" : "They go"} to this node alone.`
       }</p>`}
   `;
 }

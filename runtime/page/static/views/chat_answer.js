@@ -47,7 +47,7 @@ export function Answer({ turn, last, onAgain }) {
       turn.report?.generation &&
       html`<a class="button quiet" href=${
         hashOf("timeline", { request: turn.report.generation })
-      }><${Icon} name="timeline" /> Where its time went</a>`
+      }><${Icon} name="timeline" /> Its timeline</a>`
     }
     </div>`
   }

@@ -156,7 +156,7 @@ const Table = ({ members, names, work }) =>
                   <small class="muted">first</small>
                 `}</th>
                 <td title=${why}>${STATES[state]}</td>
-                <td>${workText(work.get(told.node))}</td>
+                <td class="long">${workText(work.get(told.node))}</td>
                 <td class="n">${figure(cores)} of ${told.cores}</td>
                 <td class="n">${bytes(vitals?.memory.resident_bytes)}</td>
                 <td class="n">${bytes(vitals?.memory.stages_bytes)}</td>
