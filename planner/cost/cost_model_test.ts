@@ -102,6 +102,13 @@ Deno.test("CostModel.stageBytes() counts a tied matrix once, when a device has e
   assert.equal(untied.stageBytes({ first: 0, last: 5 }, 0).weights, 132e6);
 });
 
+Deno.test("CostModel.stageBytes() counts the KV bytes of layers that differ", () => {
+  const { devices } = cost();
+  const hybrid = { ...model, kvLayerBytes: [10, 20, 30, 40, 50, 60] };
+  const c = new CostModel({ model: hybrid, devices, links });
+  assert.equal(c.stageBytes({ first: 1, last: 3 }, 10).kv, 900);
+});
+
 Deno.test("lackingBytes() counts weights, KV and the engine against the device's memory", () => {
   assert.equal(cost().lackingBytes(0, { first: 0, last: 5 }, 1000), 127e6 + 6e6 + 8e6 - 100e6);
   assert.equal(cost().lackingBytes(0, { first: 1, last: 3 }, 1000), 0);

@@ -128,6 +128,16 @@ Deno.test("modelShape() counts a layer's matrices and the KV bytes of a row", ()
   assert.deepEqual(shape.layerBytes, Array(12).fill(8e6));
 });
 
+Deno.test("modelShape() counts the rows of convolutions and of attention layer by layer", () => {
+  const convolution = { kernel: 3, layers: [0, 2] };
+  const shape = modelShape({ ...manifest, geometry: { ...manifest.geometry, convolution } });
+  const [convolved, attended] = [512 * 4, 2 * 2 * 64 * 4];
+  assert.deepEqual(shape.kvLayerBytes!.slice(0, 4), [convolved, attended, convolved, attended]);
+  assert.equal(shape.kvBytesPerRow, (2 * convolved + 10 * attended) / 12);
+  const { macsPerPastRow } = modelShape(manifest);
+  assert.equal(shape.macsPerPastRow, macsPerPastRow * 10 / 12);
+});
+
 Deno.test("modelShape() has all experts in memory, and counts those that a row computes", () => {
   const [layer] = manifest.layers;
   const part = (bytes: number) => ({ offset: 0, bytes });
