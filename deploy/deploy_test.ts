@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { readFlags } from "../runtime/cli/args.ts";
 import { START } from "../runtime/cli/commands/mod.ts";
-import { DENO_VERSION } from "./package_npm.ts";
+import { DENO_VERSION } from "./program_files.ts";
 
 const FOLDER = import.meta.dirname!;
 const ROOT = join(FOLDER, "..");

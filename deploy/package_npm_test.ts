@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { DENO_VERSION, packageJson, writePackage } from "./package_npm.ts";
+import { packageJson, writePackage } from "./package_npm.ts";
+import { DENO_VERSION } from "./program_files.ts";
 
 Deno.test("writePackage() writes the program without tests, and a package.json that names it", async () => {
   const folder = await Deno.makeTempDir();

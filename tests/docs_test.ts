@@ -88,7 +88,7 @@ async function missingFiles({ path, text }: Page): Promise<string[]> {
 
 /** Tasks that a text names: `deno task NAME`, or by npx. */
 const tasksIn = (text: string): string[] =>
-  [...text.matchAll(/\bdeno(?:@[\d.]+)? task (?:-q )?([a-z][a-z:]*)/g)].map(([, name]) => name);
+  [...text.matchAll(/\bdeno(?:@[\d.]+)? task (?:-q )?([a-z][a-z0-9:]*)/g)].map(([, name]) => name);
 
 /** Options by `--name` in the first cells of a table. */
 const optionsIn = (lines: string[]): string[] =>

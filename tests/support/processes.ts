@@ -25,6 +25,10 @@ export interface ProcessOptions {
    * @default none
    */
   within?: readonly string[];
+  /** Runs the node instead of this process's `deno`: a program and its first arguments. */
+  deno?: readonly string[];
+  /** Longest wait for what a test waits for, milliseconds. @default 90 seconds */
+  patienceMs?: number;
   /** Whether `deno task start` works out the permissions itself, as for a user. @default false */
   launch?: boolean;
   /** Folder of another version of the program, which is run instead. @default this program */
@@ -39,13 +43,14 @@ export class NodeProcess implements AsyncDisposable {
   readonly #reading: Promise<unknown>;
   #ended?: Deno.CommandStatus;
 
+  readonly #patienceMs: number;
+
   private constructor(args: string[], options: ProcessOptions) {
-    const { env, within = [], launch = false, checkout } = options;
-    const own = () => launch ? startCommand(args) : launchedCommand(args);
-    const [command, ...rest] = [
-      ...within,
-      ...(checkout === undefined ? own() : startCommandOf(checkout, args)),
-    ];
+    const { env, within = [], launch = false, deno, checkout } = options;
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+    const started = () => launch ? startCommand(args) : launchedCommand(args);
+    const [own, ...node] = checkout === undefined ? started() : startCommandOf(checkout, args);
+    const [command, ...rest] = [...within, ...(deno ?? [own]), ...node];
     this.#child = new Deno.Command(command, {
       args: rest,
       stdin: "null",
@@ -80,10 +85,10 @@ export class NodeProcess implements AsyncDisposable {
 
   /**
    * Waits until a line matches. Fails when the process ends first, or after
-   * {@linkcode PATIENCE_MS}.
+   * {@linkcode ProcessOptions.patienceMs}.
    */
   async line(pattern: RegExp): Promise<RegExpExecArray> {
-    const deadline = AbortSignal.timeout(PATIENCE_MS);
+    const deadline = AbortSignal.timeout(this.#patienceMs);
     for (;;) {
       for (const line of this.#lines) {
         const match = pattern.exec(line);
@@ -95,7 +100,7 @@ export class NodeProcess implements AsyncDisposable {
         );
       }
       if (deadline.aborted) {
-        throw new Error(`no line like ${pattern} after ${PATIENCE_MS} ms:\n${this.output}`);
+        throw new Error(`no line like ${pattern} after ${this.#patienceMs} ms:\n${this.output}`);
       }
       await new Promise<void>((resolve) => {
         const wake = () => {
@@ -138,7 +143,7 @@ export class NodeProcess implements AsyncDisposable {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
       () => late.reject(new Error(`the node does not end:\n${this.output}`)),
-      PATIENCE_MS,
+      this.#patienceMs,
     );
     try {
       const status = await Promise.race([this.#child.status, late.promise]);
