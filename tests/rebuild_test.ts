@@ -4,33 +4,44 @@
  */
 import assert from "node:assert/strict";
 import { samplingSchema, type StageEngine } from "../actors/mod.ts";
+import { buildStageGraph } from "../models/mod.ts";
 import { evenSplit } from "../planner/mod.ts";
+import { loadEngine } from "../runtime/engine/mod.ts";
+import { withFixture } from "./support/architecture_fixtures.ts";
 import { promptOf } from "./support/arbiter_world.ts";
 import { Fixture, TOLERANCE } from "./support/engine_fixture.ts";
 import { RebuildWorld } from "./support/rebuild_world.ts";
 
 const TOKENS = 24;
+/** Tokens of the smallest vocabulary here. */
+const VOCAB = 199;
 /** Tokens before stages are lost. */
 const BEFORE = 9;
 
 type Answers = Awaited<ReturnType<RebuildWorld["answers"]>>;
 
-Deno.test("arbiterActor.replaced gives the tokens and log-probabilities of a pipeline that lost nothing, with ONNX Runtime in f32", async () => {
-  await using fixture = await Fixture.make({ layers: 6 });
-  const ranges = evenSplit(6, 3);
+const prompt = (length: number, salt?: number) =>
+  promptOf(length, salt).map((token) => token % VOCAB);
+
+/** Loads a stage of these layers. */
+type Load = (firstLayer: number, lastLayer: number) => Promise<StageEngine>;
+
+/** Compares answers of three stages, of which some are lost, with those of three that stay. */
+async function assertSameWithout(load: Load, layers: number, losses: number[][]): Promise<void> {
+  const ranges = evenSplit(layers, 3);
   const answers = async (lost: number[]): Promise<Answers> => {
     await using world = new RebuildWorld({
       stages: 3,
       wire: "f32",
       capacityRows: 512,
-      load: (i): Promise<StageEngine> => fixture.engine(ranges[i].first, ranges[i].last),
+      load: (i): Promise<StageEngine> => load(ranges[i].first, ranges[i].last),
     });
     const backups = new Map<number, string>();
     for (const stage of lost) backups.set(stage, await world.backup(stage));
     const sampling = samplingSchema.parse({ temperature: 2, seed: 5, top_logprobs: 3 });
     const prompts = [
-      { prompt: promptOf(70), sampling: samplingSchema.parse({ top_logprobs: 3 }) },
-      { prompt: promptOf(33, 1), sampling },
+      { prompt: prompt(70), sampling: samplingSchema.parse({ top_logprobs: 3 }) },
+      { prompt: prompt(33, 1), sampling },
     ];
     return await world.answers(prompts, {
       count: TOKENS,
@@ -40,7 +51,7 @@ Deno.test("arbiterActor.replaced gives the tokens and log-probabilities of a pip
   };
   const expected = await answers([]);
   assert.ok(new Set(expected.flat().map(({ token }) => token)).size > 10);
-  for (const lost of [[0], [1], [2], [0, 1], [1, 2], [0, 2]]) {
+  for (const lost of losses) {
     const found = await answers(lost);
     for (const [i, answer] of found.entries()) {
       assert.deepEqual(
@@ -57,4 +68,27 @@ Deno.test("arbiterActor.replaced gives the tokens and log-probabilities of a pip
       }
     }
   }
+}
+
+Deno.test("arbiterActor.replaced gives the tokens and log-probabilities of a pipeline that lost nothing, with ONNX Runtime in f32", async () => {
+  await using fixture = await Fixture.make({ layers: 6 });
+  await assertSameWithout((first, last) => fixture.engine(first, last), 6, [
+    [0],
+    [1],
+    [2],
+    [0, 1],
+    [1, 2],
+    [0, 2],
+  ]);
+});
+
+Deno.test("arbiterActor.replaced rebuilds stages with convolutions too", async () => {
+  await withFixture("lfm2", "f32", async ({ manifest, blobDir }) => {
+    const { geometry } = manifest;
+    const load: Load = async (firstLayer, lastLayer) => {
+      const graph = await buildStageGraph(manifest, { firstLayer, lastLayer, blobDir });
+      return await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 1 << 24 });
+    };
+    await assertSameWithout(load, geometry.layers, [[1], [0, 2]]);
+  });
 });

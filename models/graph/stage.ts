@@ -13,7 +13,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ARCHITECTURES } from "../arch/mod.ts";
+import { ARCHITECTURES, hasConvolution } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
 import { HEAD_PARTS, type TokenRange } from "../head_parts.ts";
 import type { Geometry, Manifest } from "../manifest.ts";
@@ -235,7 +235,8 @@ async function layerViews(
   for (let n = firstLayer; n <= lastLayer; n++) {
     const windowed = local?.layers.includes(n) ?? false;
     if (windowed) windowBias ??= graph.input("window_bias", "f32", [1, 1, "rows", "total"]);
-    const rotary = rope.skipped_layers?.includes(n) ? undefined : await ropeConstants(
+    const rotates = !rope.skipped_layers?.includes(n) && !hasConvolution(geometry, n);
+    const rotary = !rotates ? undefined : await ropeConstants(
       graph,
       rotaryOf(geometry, windowed ? "local" : "global"),
       geometry.context,
