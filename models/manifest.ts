@@ -280,6 +280,8 @@ export const manifestSchema = z.object({
   name: z.string().regex(/^(?!\.+$)[A-Za-z0-9._~-]{1,128}$/),
   geometry: geometrySchema,
   precision: z.enum(PRECISIONS),
+  /** Whether its projections in q4 make up for each other's errors. @default false */
+  calibrated: z.boolean().optional(),
   /** Hash of source and settings, by which the same source is converted only once. */
   source: z.string(),
   /**
@@ -309,6 +311,12 @@ export const manifestSchema = z.object({
 
 /** See {@linkcode manifestSchema}. */
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** What of a manifest graphs are built from; a graph reads only the groups of its own layers. */
+export type GraphModel = Pick<
+  Manifest,
+  "name" | "geometry" | "embedding" | "layers" | "head" | "head_parts"
+>;
 
 /** The groups of a model. */
 export type WeightGroups = Pick<Manifest, "embedding" | "layers" | "head" | "head_parts">;

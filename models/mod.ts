@@ -6,6 +6,16 @@
  */
 export { ARCHITECTURES, describe } from "./arch/mod.ts";
 export {
+  builtInPassages,
+  type Calibration,
+  type Factors,
+  factorsOf,
+  type Gram,
+  GRAM_WINDOW,
+  type Passage,
+  passagesOf,
+} from "./calibration/mod.ts";
+export {
   buildHeadGraph,
   buildSplitStage,
   buildStageGraph,
@@ -43,6 +53,7 @@ export {
   type Block,
   BLOCKS,
   type Geometry,
+  type GraphModel,
   type Group,
   groupsOf,
   headBytes,
@@ -63,8 +74,13 @@ export {
   type FetchedBlob,
   type GenerationDefaults,
   isNoSpace,
+  ModelParts,
+  type ModelSource,
   ModelStore,
+  type ModelTexts,
   type ModelUser,
+  openModelSource,
+  type PartForm,
   type PartialBlob,
   PIECE_BYTES,
   type StoredModel,

@@ -35,7 +35,8 @@ import { BLOCK, type Block, BLOCKS } from "./manifest.ts";
  */
 export const SYMMETRIC_PAIR = 0x88;
 
-const SYMMETRIC = 8;
+/** Code of the value 0 in a symmetric q4 block. */
+export const SYMMETRIC = 8;
 const SYMMETRIC_DIVISORS = [-8, -8.7, 7] as const;
 const ASYMMETRIC_STEPS = [15, 16, 17] as const;
 
@@ -144,7 +145,7 @@ export function quantiseQ4(
       const length = Math.min(size, (row + 1) * inputs - at);
       for (let i = 0; i < length; i++) block[i] = values[at + i];
       block.fill(0, length);
-      choose(block, best);
+      chooseQuantiser(block, best);
       const { inverse, zero } = best;
       let cross = 0, square = 0;
       for (let i = 0; i < size; i += 2) {
@@ -163,7 +164,8 @@ export function quantiseQ4(
   return asymmetric;
 }
 
-interface Quantiser {
+/** How a q4 block is rounded. */
+export interface Quantiser {
   /** 1 / scale, before the scale is refitted. */
   inverse: number;
   /** Code of the value 0, 0 to 15; 8 in a symmetric block. */
@@ -174,7 +176,7 @@ interface Quantiser {
  * Writes into `best` the quantiser of a block with the smallest squared error after its scale is
  * refitted. Among equals the first is taken, so symmetric ones are preferred.
  */
-function choose(block: Float64Array, best: Quantiser): void {
+export function chooseQuantiser(block: Float64Array, best: Quantiser): void {
   best.inverse = 0;
   best.zero = SYMMETRIC;
   let low = 0, high = 0;
@@ -220,8 +222,19 @@ function gain(block: Float64Array, inverse: number, zero: number): number {
   return square === 0 ? 0 : cross * cross / square;
 }
 
+/** The scale with which the codes that a quantiser gives a block err least. */
+export function refittedScale(block: Float64Array, { inverse, zero }: Quantiser): number {
+  let cross = 0, square = 0;
+  for (let i = 0; i < block.length; i++) {
+    const code = nibble(block[i] * inverse + zero) - zero;
+    cross += block[i] * code;
+    square += code * code;
+  }
+  return square === 0 ? 0 : cross / square;
+}
+
 /** The whole number from 0 to 15 that is nearest to `x`. */
-function nibble(x: number): number {
+export function nibble(x: number): number {
   const code = (x + 0.5) | 0;
   return code < 0 ? 0 : code > 15 ? 15 : code;
 }

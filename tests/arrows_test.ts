@@ -25,12 +25,13 @@ const ARROWS: Record<string, string[]> = {
   "actors/generation": ["actors/system", "actors/outline", "actors/pipeline", "actors/arbiter"],
 
   "models/arch": [],
+  "models/calibration": [],
   "models/graph": ["models/arch"],
   "models/sources": ["models/arch"],
   "models/text": [],
   "models/grammar": ["models/text"],
   "models/tools": ["models/grammar", "models/text"],
-  "models/store": ["models/arch", "models/sources", "models/text"],
+  "models/store": ["models/arch", "models/calibration", "models/sources", "models/text"],
   "models/hub": ["models/arch", "models/sources", "models/store"],
 
   "planner/cost": [],
@@ -57,7 +58,8 @@ const ARROWS: Record<string, string[]> = {
   "runtime/page": [],
   "runtime/api": ["runtime/access", "runtime/page"],
   "runtime/batches": ["runtime/api"],
-  "runtime/pull": ["runtime/api"],
+  "runtime/quality": ["runtime/engine"],
+  "runtime/pull": ["runtime/api", "runtime/quality"],
   "runtime/profile": ["runtime/engine", "runtime/mailbox"],
   "runtime/custom": ["runtime/api", "runtime/mailbox"],
   "runtime/serve": ["runtime/api", "runtime/grammar"],
@@ -71,8 +73,8 @@ const ARROWS: Record<string, string[]> = {
   ],
   "runtime/cli": [
     ...["runtime/access", "runtime/cluster", "runtime/custom", "runtime/doctor", "runtime/engine"],
-    ...["runtime/etcd", "runtime/mailbox", "runtime/profile", "runtime/registry", "runtime/seat"],
-    ...["runtime/serve", "runtime/telemetry", "runtime/trust"],
+    ...["runtime/etcd", "runtime/mailbox", "runtime/profile", "runtime/quality"],
+    ...["runtime/registry", "runtime/seat", "runtime/serve", "runtime/telemetry", "runtime/trust"],
   ],
 };
 

@@ -10,6 +10,8 @@ import { BLOCK, type Geometry, type Group, type TensorEntry } from "../manifest.
 import type { GraphBuilder, Value } from "./builder.ts";
 import { kvNames } from "./contract.ts";
 import { cacheDim } from "./row_caches.ts";
+import type { Grams } from "./grams.ts";
+import { roundedHeads } from "./rounded_cache.ts";
 
 /** The graph that is being built and what its products have in common. */
 export interface GraphScope {
@@ -32,6 +34,10 @@ export interface StageScope extends GraphScope {
   attention: { positions: Value; pastRows: Value; totalRows: Value };
   /** Graph inputs that all convolutions share; undefined: no layer has one. */
   convolution?: ConvolutionInputs;
+  /** Where what projections read is noted; undefined: nobody asks. */
+  grams?: Grams;
+  /** Whether keys and values are rounded to int8 and back. @default false */
+  roundedCache?: boolean;
 }
 
 /** Inputs of attention that differ between layers with and without a window. */
@@ -373,12 +379,20 @@ export function attention(
       : x;
   const filled = (x: Value, part: string, count: number) =>
     resizeHeads(stage, `${path}/${part}/fill`, x, count, head_dim, cached);
+  const kept = (x: Value, part: string) =>
+    filled(
+      stage.roundedCache
+        ? roundedHeads(graph, `${path}/${part}/rounded`, x, { count: kv_heads, dim: head_dim })
+        : x,
+      part,
+      kv_heads,
+    );
   const name = `${path}/GroupQueryAttention`;
   const softcap = geometry.attention?.softcap;
   const output = graph.contrib("GroupQueryAttention", name, [
     filled(rotated(rotate(q, "q_rotary", heads), "q", heads), "q", heads),
-    filled(rotated(rotate(k, "k_rotary", kv_heads), "k", kv_heads), "k", kv_heads),
-    filled(v, "v", kv_heads),
+    kept(rotated(rotate(k, "k_rotary", kv_heads), "k", kv_heads), "k"),
+    kept(v, "v"),
     ...[names.pastKey, names.pastValue, shared.pastRows, shared.totalRows, "", "", "", bias],
     ...(sinks ? [wide(stage, `${path}/sinks`, sinks, [heads])] : []),
   ], {

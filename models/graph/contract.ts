@@ -31,6 +31,8 @@
  *              logits.N.T   f32 (L, some)     the same of some tokens of a part, from token T on
  *              logits       f32 (L, V)        last stage of a model whose head is not in parts
  *              normed       f32 (W, H)        last stage
+ *              gram.L.P.I   f32 (n, n)        if they were asked for: of layer L, what projection P
+ *                                             reads from input I on, see `GramOutput`
  *              present_key.L, present_value.L, present_conv.L
  *                           the same buffers as past_*: they are passed as preallocated fetches
  *                           and written in place
@@ -93,6 +95,18 @@ export interface RowCache {
   dim: number;
 }
 
+/** Outputs with the Gram matrix X^T X of the rows X (S, inputs) that some projections read. */
+export interface GramOutput {
+  /** Number of the layer in the whole model, 0-based. */
+  layer: number;
+  /** The projections, by their short names in the layer's group. */
+  keys: string[];
+  /** Elements of a row. */
+  inputs: number;
+  /** Windows on the diagonal of the matrix, f32 (size, size), from input `first` on. */
+  windows: { name: string; first: number; size: number }[];
+}
+
 /** A stage graph, ready for an inference session. */
 export interface StageGraph {
   /** Path of the `.onnx` file. The blobs that it refers to lie in the same folder. */
@@ -132,6 +146,8 @@ export interface StageGraph {
   kernel?: number;
   /** The buffers of its layers in an arena, one list for each layer. */
   caches: RowCache[][];
+  /** Outputs for calibration, if they were asked for. */
+  grams?: GramOutput[];
   /** Bytes of one row in all these buffers. */
   kvBytesPerRow: number;
 }

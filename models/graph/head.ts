@@ -5,7 +5,7 @@
  */
 import { modelError } from "../errors.ts";
 import { headBounds, type TokenRange } from "../head_parts.ts";
-import type { Group, Manifest } from "../manifest.ts";
+import type { GraphModel, Group } from "../manifest.ts";
 import { type GraphScope, rowProduct, rowsOf, scaled, softcap, weightOf } from "./blocks.ts";
 import type { Value } from "./builder.ts";
 import type { LogitsOutput } from "./contract.ts";
@@ -41,7 +41,7 @@ interface HeadPiece {
  */
 export function addHead(
   stage: GraphScope,
-  manifest: Manifest,
+  manifest: GraphModel,
   normed: Value,
   { firstPart, lastPart, tokens }: HeadChoice,
 ): LogitsOutput[] {
@@ -77,7 +77,7 @@ export function addHead(
 }
 
 /** The stored pieces of the LM head, in the order of their tokens. */
-function piecesOf({ head, head_parts: parts }: Manifest, vocab: number): HeadPiece[] {
+function piecesOf({ head, head_parts: parts }: GraphModel, vocab: number): HeadPiece[] {
   if (!parts) return [{ group: head, suffix: "", first: 0, rows: vocab }];
   const bounds = headBounds(vocab);
   return parts.map((group, part) => ({

@@ -81,8 +81,16 @@ export function addLayer(
     return spec && weightOf(group, key, spec.name, spec.shape);
   };
   const weight = (key: string) => optional(key)!;
-  const project = (x: Value, key: string): Value =>
-    linear(stage, `${path}/${key.replace(".", "/")}_proj`, x, weight(key), optional(`${key}_bias`));
+  /** Says that the projections `key` read `x`. */
+  const note = (x: Value, key: string): void => {
+    const [, inputs] = weight(key).entry.shape;
+    stage.grams?.note(`${path}/${key.replace(".", "/")}_proj`, { key, layer: number, x, inputs });
+  };
+  const project = (x: Value, key: string): Value => {
+    note(x, key);
+    const where = `${path}/${key.replace(".", "/")}_proj`;
+    return linear(stage, where, x, weight(key), optional(`${key}_bias`));
+  };
   const headsOf = (x: Value, part: "q" | "k", count: number): Value => {
     const gain = optional(`attn.${part}_norm`);
     if (!gain) return x;
@@ -120,6 +128,8 @@ export function addLayer(
   };
   const mlp = (x: Value): Value => {
     if (hasExperts(geometry, number)) {
+      // What an expert's last projection reads depends on the rows that chose the expert.
+      for (const key of ["mlp.experts.gate", "mlp.experts.up"]) note(x, key);
       const experts = {
         router: weight("mlp.router"),
         routerBias: optional("mlp.router_bias"),
@@ -142,6 +152,7 @@ export function addLayer(
   /** What mixes each row with those before it, but for the projection of the result. */
   const mix = (x: Value): Value => {
     if (hasConvolution(geometry, number)) {
+      note(x, "conv.in");
       return convolution(stage, `${path}/conv`, number, x, {
         input: weight("conv.in"),
         inputBias: optional("conv.in_bias"),

@@ -16,12 +16,13 @@ import { join } from "node:path";
 import { ARCHITECTURES, hasConvolution } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
 import { HEAD_PARTS, type TokenRange } from "../head_parts.ts";
-import type { Geometry, Manifest } from "../manifest.ts";
+import type { Geometry, GraphModel } from "../manifest.ts";
 import { ropeTable, type RotaryGeometry, rotaryOf } from "../rope.ts";
 import { embedding, skipNorm, type StageScope, type View, weightOf } from "./blocks.ts";
 import { GraphBuilder, type Value } from "./builder.ts";
 import type { HeadGraph, LogitsOutput, StageGraph } from "./contract.ts";
 import { convolutionInputs } from "./convolution.ts";
+import { Grams } from "./grams.ts";
 import { addHead } from "./head.ts";
 import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
@@ -58,6 +59,16 @@ export interface StageGraphOptions {
    * with the frequent ones. @default all
    */
   tokens?: readonly TokenRange[];
+  /**
+   * Inputs of a window of the Gram matrices that the stage gives beside its rows, for calibration
+   * (see `GramOutput`). @default it gives none
+   */
+  gramWindow?: number;
+  /**
+   * Whether keys and values are rounded to int8 and back, which no engine does for use: to measure
+   * what such a cache would cost. @default false
+   */
+  roundedCache?: boolean;
 }
 
 /** Options of {@linkcode buildHeadGraph}. */
@@ -78,10 +89,11 @@ export interface HeadGraphOptions extends Pick<StageGraphOptions, "blobDir" | "a
  * `bad_token_range`.
  */
 export async function buildStageGraph(
-  manifest: Manifest,
+  manifest: GraphModel,
   options: StageGraphOptions,
 ): Promise<StageGraph> {
   const { firstLayer, lastLayer, blobDir, accuracyLevel = 4, head = true, tokens } = options;
+  const { gramWindow, roundedCache } = options;
   const { geometry } = manifest;
   const layer = (n: number) => Number.isInteger(n) && n >= 0 && n < geometry.layers;
   if (!layer(firstLayer) || !layer(lastLayer) || firstLayer > lastLayer) {
@@ -119,6 +131,8 @@ export async function buildStageGraph(
     accuracyLevel,
     attention: { positions, pastRows, totalRows },
     ...(kernel !== undefined && { convolution: convolutionInputs({ graph }, kernel) }),
+    ...(gramWindow && { grams: new Grams(graph, gramWindow) }),
+    roundedCache,
   };
   if (first) {
     const table = weightOf(manifest.embedding, "embed", "model.embed_tokens.weight", [
@@ -172,6 +186,7 @@ export async function buildStageGraph(
     weightBytes: graph.externalBytes() - tableBytes,
     ...(kernel !== undefined && { kernel }),
     caches,
+    ...(stage.grams && { grams: stage.grams.outputs }),
     kvBytesPerRow: rowBytes(caches.flat()),
   };
 }
@@ -182,7 +197,7 @@ export async function buildStageGraph(
  * `tensor_missing`, `bad_tensor`.
  */
 export async function buildHeadGraph(
-  manifest: Manifest,
+  manifest: GraphModel,
   { firstPart, lastPart, blobDir, accuracyLevel = 4 }: HeadGraphOptions,
 ): Promise<HeadGraph> {
   const { geometry, name, head_parts } = manifest;
@@ -247,7 +262,7 @@ async function layerViews(
   return views;
 }
 
-function firstInput(graph: GraphBuilder, { geometry }: Manifest, first: boolean): Value {
+function firstInput(graph: GraphBuilder, { geometry }: GraphModel, first: boolean): Value {
   if (first) return graph.input("tokens", "i64", [1, "rows"]);
   return graph.input("hidden", "f32", [1, "rows", geometry.hidden]);
 }
@@ -293,7 +308,7 @@ function scoredRows(graph: GraphBuilder, normed: Value): Value {
 /** Adds the final norm: (W, H) -> (W, H). */
 function addNorm(
   stage: StageScope,
-  manifest: Manifest,
+  manifest: GraphModel,
   { residual, update }: Stream,
   output: Value,
 ): Value {

@@ -8,7 +8,7 @@ export { GgufModel } from "./gguf_model.ts";
 export { partPaths, withoutPart } from "./gguf_parts.ts";
 export { keptBy } from "./gguf_quant.ts";
 export { MAX_HEADER_BYTES } from "./safetensors.ts";
-export { rowsIn } from "./source.ts";
+export { PIECE_BYTES, rowsIn } from "./source.ts";
 export type {
   QuantisedPiece,
   ReadOptions,

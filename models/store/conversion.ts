@@ -7,27 +7,25 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Described, TensorSpec } from "../arch/mod.ts";
+import type { TensorSpec } from "../arch/mod.ts";
+import { type Calibration, CALIBRATION_VERSION, factorsOf } from "../calibration/mod.ts";
 import type { BlobFolder } from "./blobs.ts";
 import { removeIfThere } from "./files.ts";
-import { CONVERTER_VERSION, convertGroup, groupBytes, type GroupFormats } from "./convert.ts";
+import { CONVERTER_VERSION, convertGroup, groupBytes } from "./convert.ts";
 import { diskFull, isNoSpace } from "./disk.ts";
 import { modelError } from "../errors.ts";
-import {
-  type Block,
-  type Group,
-  groupSchema,
-  type Manifest,
-  type Precision,
-  type WeightGroups,
-} from "../manifest.ts";
-import { HEAD_PARTS, headBounds } from "../head_parts.ts";
+import { type Group, groupSchema, type Manifest, type WeightGroups } from "../manifest.ts";
 import type { ModelSource } from "./model_source.ts";
+import {
+  isLayer,
+  LAYER,
+  PART,
+  type PlannedGroup,
+  plannedGroups,
+  type Precisions,
+} from "./planned_groups.ts";
 import type { WeightSource } from "../sources/mod.ts";
 import { checkTensor } from "./tensor_parts.ts";
-
-/** How the keys of the layers and of the head's parts begin. */
-const [LAYER, PART] = ["layer ", "head part "];
 
 /** Bytes that stay free for the text files and for the file system itself. */
 const SPARE_BYTES = 32 << 20;
@@ -47,28 +45,6 @@ export interface AddProgress {
   total: number;
 }
 
-/** Precisions of the parts of a model. */
-export interface Precisions {
-  /** Precision of the layers' projections. */
-  precision: Precision;
-  /** Precision of the embedding. */
-  embedding: Precision;
-  /** Precision of the LM head. */
-  head: Precision;
-  /** Inputs that share a scale in q4 and q8, see {@linkcode GroupFormats}. */
-  block?: Block;
-  /** Longest context in rows where one was asked for; the blobs do not depend on it. */
-  context?: number;
-}
-
-/** A group that is to be converted. */
-interface PlannedGroup {
-  /** `embedding`, `layer 3`, `head`, `head part 0`. */
-  key: string;
-  specs: TensorSpec[];
-  formats: GroupFormats;
-}
-
 /** What a {@linkcode Conversion} works on. */
 export interface ConversionOptions {
   precisions: Precisions;
@@ -79,6 +55,8 @@ export interface ConversionOptions {
   blobs: BlobFolder;
   /** Returns the free bytes of the file system of a folder. */
   freeBytes: (dir: string) => Promise<number>;
+  /** Begins to run the calibration's texts; undefined where nothing is calibrated. */
+  calibrate?: () => Promise<Calibration>;
   onProgress?: (progress: AddProgress) => void;
   signal?: AbortSignal;
 }
@@ -130,7 +108,9 @@ export class Conversion {
       if (group && await blobs.size(group.sha256) === group.bytes) found.add(key);
     }
     const missing = this.#groups.filter(({ key }) => !found.has(key));
-    const needed = missing.reduce((sum, { specs, formats }) => sum + groupBytes(specs, formats), 0);
+    const calibrate = missing.some(isLayer) ? this.#options.calibrate : undefined;
+    const needed = (calibrate ? calibrationBytes(this.#groups) : 0) +
+      missing.reduce((sum, { specs, formats }) => sum + groupBytes(specs, formats), 0);
     if (missing.length > 0) {
       const free = await this.#options.freeBytes(dir);
       if (free < needed + SPARE_BYTES) throw diskFull(dir, needed + SPARE_BYTES, free);
@@ -140,16 +120,21 @@ export class Conversion {
       progress.done += count;
       onProgress?.({ ...progress });
     };
+    await using calibration = await calibrate?.();
     for (const { key, specs, formats } of this.#groups) {
       signal?.throwIfAborted();
       progress.group = key;
-      if (found.has(key)) {
-        onWeights(weightsOf(specs));
-        continue;
-      }
       try {
+        const grams = calibration && isLayer({ key })
+          ? await calibration.layer(Number(key.slice(LAYER.length)), !found.has(key))
+          : [];
+        if (found.has(key)) {
+          onWeights(weightsOf(specs));
+          continue;
+        }
         journal[key] = await convertGroup(this.#weights, specs, blobs, {
           ...formats,
+          factors: factorsOf(grams),
           signal,
           onWeights,
         });
@@ -209,11 +194,12 @@ function checkLayers({ weights, described, path }: ModelSource): void {
 /** Identity of a conversion: the same source and settings give the same bytes. */
 export function conversionId(
   fingerprint: string,
-  { precision, embedding, head, block, context }: Precisions,
+  { precision, embedding, head, block, context, calibrated }: Precisions,
 ): string {
   const settings = `converter ${CONVERTER_VERSION} ${precision} ${embedding} ${head}` +
     (block === undefined ? "" : ` block ${block}`) +
-    (context === undefined ? "" : ` context ${context}`);
+    (context === undefined ? "" : ` context ${context}`) +
+    (calibrated ? ` calibrated ${CALIBRATION_VERSION}` : "");
   return createHash("sha256").update(`${settings} ${fingerprint}`).digest("hex");
 }
 
@@ -242,39 +228,12 @@ export function groupsByKey(manifest: Manifest): Journal {
   };
 }
 
-function plannedGroups(
-  { architecture, geometry }: Described,
-  precisions: Precisions,
-): PlannedGroup[] {
-  const { precision, embedding, head, block } = precisions;
-  const plan = architecture.tensors(geometry);
-  const group = (key: string, specs: TensorSpec[], vocabulary: Precision): PlannedGroup => (
-    { key, specs, formats: { precision, vocabulary, block } }
-  );
-  return [
-    group("embedding", plan.embedding, embedding),
-    ...plan.layers.map((specs, index) => group(`layer ${index}`, specs, precision)),
-    ...headGroups(plan.head, geometry.vocab).map(({ key, specs }) => group(key, specs, head)),
-  ];
-}
-
-/**
- * The groups of the head: its norm, and the LM head by vocabulary rows, so that a device fetches
- * only its parts. A vocabulary with fewer tokens than parts stays whole.
- */
-function headGroups(head: TensorSpec[], vocab: number): { key: string; specs: TensorSpec[] }[] {
-  if (vocab < HEAD_PARTS) return [{ key: "head", specs: head }];
-  const ofTokens = head.filter(({ key }) => key.startsWith("lm_head"));
-  const bounds = headBounds(vocab);
-  const parts = bounds.slice(1).map((end, part) => ({
-    key: `${PART}${part}`,
-    specs: ofTokens.map((whole) => ({
-      ...whole,
-      shape: [end - bounds[part], ...whole.shape.slice(1)],
-      within: { shape: whole.shape, firstRow: bounds[part] },
-    })),
-  }));
-  return [{ key: "head", specs: head.filter((spec) => !ofTokens.includes(spec)) }, ...parts];
+/** Bytes that a calibration writes for a while: the embedding and one layer, in f32. */
+function calibrationBytes(groups: PlannedGroup[]): number {
+  const formats = { precision: "f32", vocabulary: "f32" } as const;
+  const bytes = ({ specs }: PlannedGroup) => groupBytes(specs, formats);
+  const embedding = groups.find(({ key }) => key === "embedding")!;
+  return bytes(embedding) + Math.max(...groups.filter(isLayer).map(bytes));
 }
 
 const weightsOf = (specs: TensorSpec[]): number =>

@@ -4,6 +4,7 @@
  * @module
  */
 import type { TensorSpec } from "../arch/mod.ts";
+import { type Factors, quantiseCompensated } from "../calibration/mod.ts";
 import type { BlobFolder, BlobWriter } from "./blobs.ts";
 import { modelError } from "../errors.ts";
 import { BLOCK, type Block, type Group, type Precision, type TensorEntry } from "../manifest.ts";
@@ -11,6 +12,7 @@ import {
   blockFor,
   blocksOf,
   dividingBlock,
+  type QuantisedRows,
   quantiseQ4,
   quantiseQ8,
   SYMMETRIC_PAIR,
@@ -55,6 +57,8 @@ export interface GroupFormats {
 
 /** Options of {@linkcode convertGroup}. */
 export interface ConvertGroupOptions extends GroupFormats {
+  /** Of projections in q4 that are calibrated: what makes up for their errors. @default none are */
+  factors?: Factors;
   signal?: AbortSignal;
   /** Called after each piece with the number of weights (elements) in it. */
   onWeights?: (count: number) => void;
@@ -140,7 +144,11 @@ async function writeQuantised(
   const block = carried ? BLOCK : blockOf(spec, as, options);
   const blocks = blocksOf(inputs, block);
   const rowBytes = blocks * (format === "q4" ? block / 2 : block);
-  const quantise = format === "q4" ? quantiseQ4 : quantiseQ8;
+  const windows = format === "q4" ? options.factors?.get(spec.key) : undefined;
+  const quantise = (values: Float32Array, firstRow: number, rows: QuantisedRows): boolean => {
+    if (windows) return quantiseCompensated(values, inputs, firstRow, rows, windows);
+    return (format === "q4" ? quantiseQ4 : quantiseQ8)(values, inputs, firstRow, rows);
+  };
   const scales = new Float32Array(outputs * blocks);
   const zeros = new Uint8Array(format === "q4" ? outputs * Math.ceil(blocks / 2) : 0).fill(
     SYMMETRIC_PAIR,
@@ -158,7 +166,7 @@ async function writeQuantised(
   }
   for await (const { firstRow, rows, values } of readTensor(source, spec, { signal })) {
     if (codes.length < rows * rowBytes) codes = new Uint8Array(rows * rowBytes);
-    asymmetric = quantise(values, inputs, firstRow, { block, codes, scales, zeros }) || asymmetric;
+    asymmetric = quantise(values, firstRow, { block, codes, scales, zeros }) || asymmetric;
     await writer.write(codes.subarray(0, rows * rowBytes));
     onWeights?.(values.length);
   }

@@ -9,6 +9,8 @@ export { type AddProgress } from "./conversion.ts";
 export { freeBytes, isNoSpace } from "./disk.ts";
 export { removeIfThere } from "./files.ts";
 export { type GenerationDefaults } from "./generation_config.ts";
+export { ModelParts, type ModelTexts, type PartForm } from "./model_parts.ts";
+export { type ModelSource, openModelSource } from "./model_source.ts";
 export { type ModelUser } from "./model_use.ts";
 export { type FetchedBlob, type PartialBlob, PIECE_BYTES } from "./partial_blob.ts";
 export {

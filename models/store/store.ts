@@ -15,6 +15,7 @@
  * @module
  */
 import { basename, join, resolve } from "node:path";
+import type { Calibration } from "../calibration/mod.ts";
 import { BlobFolder } from "./blobs.ts";
 import { removeIfThere } from "./files.ts";
 import {
@@ -23,9 +24,9 @@ import {
   conversionId,
   groupsByKey,
   type Journal,
-  type Precisions,
   writeWhole,
 } from "./conversion.ts";
+import type { Precisions } from "./planned_groups.ts";
 import { freeBytes } from "./disk.ts";
 import { modelError, reasonOf } from "../errors.ts";
 import { readIfThere } from "../files.ts";
@@ -40,7 +41,8 @@ import {
 } from "../manifest.ts";
 import { checkTexts } from "./check_texts.ts";
 import { checkUnused, type ModelUser, useModel } from "./model_use.ts";
-import { openModelSource } from "./model_source.ts";
+import { ModelParts } from "./model_parts.ts";
+import { type ModelSource, openModelSource } from "./model_source.ts";
 import { StoredModel } from "./stored_model.ts";
 import { endTokens, TEXT_FILES } from "./text_files.ts";
 
@@ -65,6 +67,12 @@ export interface AddOptions {
    * @default for each kind of tensor as `blockFor` in models/quantise.ts says
    */
   block?: Block;
+  /**
+   * Runs texts through the model's layers, so that its projections in q4 make up for each other's
+   * errors: `calibrate` of `runtime/quality/`. It disposes of the parts. @default they are rounded
+   * one by one
+   */
+  calibrate?: (parts: ModelParts, options: { signal?: AbortSignal }) => Promise<Calibration>;
   /**
    * Exact identity of the source, e.g. `owner/name@commit` of a hub. It is written into the
    * manifest, and one origin is converted only once, whatever folder it lies in. @default a hash of
@@ -143,8 +151,13 @@ export class ModelStore {
     const { described, texts, path } = opened;
     const ends = endTokens(described, texts, path);
     checkTexts(texts, described.geometry, path);
+    const precisions = precisionsOf({ ...options, precision });
+    const { calibrate } = options;
     const conversion = await Conversion.plan(opened, {
-      precisions: precisionsOf({ ...options, precision }),
+      precisions,
+      ...(calibrate && precisions.calibrated && {
+        calibrate: async () => await calibrate(await this.parts(opened), { signal }),
+      }),
       origin,
       dir: this.dir,
       blobs: this.blobs,
@@ -160,6 +173,7 @@ export class ModelStore {
         name,
         geometry: described.geometry,
         precision,
+        ...(precisions.calibrated && { calibrated: true }),
         source: conversion.id,
         ...await this.#convert(conversion, options.keepUnfinished ?? true),
         files: await this.#storeTexts(texts),
@@ -178,6 +192,14 @@ export class ModelStore {
         );
       }
     }
+  }
+
+  /** Takes a source, or a model of this store, apart in a folder of the store. */
+  async parts(source: ModelSource | StoredModel): Promise<ModelParts> {
+    const folder = join(this.dir, "tmp");
+    return "described" in source
+      ? await ModelParts.ofSource(source, folder)
+      : await ModelParts.ofStored(source, folder);
   }
 
   /**
@@ -401,7 +423,7 @@ export function blobsOf(manifest: Manifest): { sha256: string; role: string }[] 
 
 /** The precisions that the options state or imply. */
 function precisionsOf(
-  { precision = "q4", embeddingPrecision, headPrecision, block, context }: AddOptions,
+  { precision = "q4", embeddingPrecision, headPrecision, block, context, calibrate }: AddOptions,
 ): Precisions {
   const vocabulary = precision === "q4" ? "q8" : precision;
   return {
@@ -410,6 +432,7 @@ function precisionsOf(
     head: headPrecision ?? vocabulary,
     block,
     context,
+    calibrated: calibrate !== undefined && precision === "q4",
   };
 }
 

@@ -18,7 +18,13 @@ export type { LogsOf } from "./logs.ts";
 export type { NodeRow, NodeRowLink, NodesAdmin, NodeState, Promoted } from "./nodes.ts";
 export type { Serving } from "./plan.ts";
 export type { ListedModel, StoredModels } from "./stored_models.ts";
-export type { ModelUpload, UploadAbout, UploadService } from "./upload_service.ts";
+export {
+  type ModelUpload,
+  STORED_FORMS,
+  type StoredForm,
+  type UploadAbout,
+  type UploadService,
+} from "./upload_service.ts";
 export type { WhatIf } from "./what_if.ts";
 export type { AddingModel, PullService, PullStep } from "./pull_service.ts";
 export { type ApiServer, serveApi, type ServeLimits, type ServeOptions } from "./serve.ts";

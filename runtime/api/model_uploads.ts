@@ -12,7 +12,7 @@ import { ownPagesOnly } from "./nodes.ts";
 import { parseBody } from "./parse_body.ts";
 import type { PullStep } from "./pull_service.ts";
 import { LINES_TYPE, stepLines } from "./step_lines.ts";
-import type { ModelUpload, UploadService } from "./upload_service.ts";
+import { type ModelUpload, STORED_FORMS, type UploadService } from "./upload_service.ts";
 
 /** Fields of the form, which stand before its files. */
 export const modelUploadSchema = z.object({
@@ -20,7 +20,7 @@ export const modelUploadSchema = z.object({
     /^(?!\.+$)[A-Za-z0-9._~-]{1,128}$/,
     "expected 1 to 128 letters, digits, dots, underscores, tildes and hyphens",
   ).describe("what the model is called in the store"),
-  precision: z.enum(["q4", "q8", "f16", "f32"]).optional().describe(
+  precision: z.enum(STORED_FORMS).optional().describe(
     "how its weights are stored; left out: q4, and of a GGUF file the nearest to what it holds",
   ),
 });

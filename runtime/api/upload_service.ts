@@ -5,12 +5,21 @@
  */
 import type { PullStep } from "./pull_service.ts";
 
+/**
+ * How the weights of a model that is added are stored: at a precision, or in q4 so that they make up
+ * for each other's errors.
+ */
+export const STORED_FORMS = ["q4", "q4-calibrated", "q8", "f16", "f32"] as const;
+
+/** See {@linkcode STORED_FORMS}. */
+export type StoredForm = typeof STORED_FORMS[number];
+
 /** What a client says of a model before it sends the files. */
 export interface UploadAbout {
   /** What the model is called in the store. */
   name: string;
   /** How its weights are stored. @default "q4", and of a GGUF file the nearest to what it holds */
-  precision?: "q4" | "q8" | "f16" | "f32";
+  precision?: StoredForm;
   /** Bytes that the request says it has; undefined: it does not say. */
   bytes?: number;
 }

@@ -17,6 +17,8 @@ export interface ModelFacts {
   vocab: number;
   context: number;
   precision: string;
+  /** Whether its projections in q4 make up for each other's errors. */
+  calibrated: boolean;
   /** Number of weights; an embedding that the head shares counts once. */
   parameters: number;
   /** Stored bytes of the largest layer: an upper bound for any layer. */
@@ -47,6 +49,7 @@ export function facts(manifest: Manifest): ModelFacts {
     vocab: geometry.vocab,
     context: geometry.context,
     precision,
+    calibrated: manifest.calibrated ?? false,
     parameters,
     bytes_per_layer: Math.max(0, ...layers.map(({ bytes }) => bytes)),
     embedding_bytes: embedding.bytes,

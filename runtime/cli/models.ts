@@ -1,5 +1,5 @@
 /**
- * `deno task models`: adds, lists, shows, verifies and removes models of the store.
+ * `deno task models`: adds, lists, shows, verifies, measures and removes models of the store.
  *
  * @module
  */
@@ -7,6 +7,7 @@
 import pc from "picocolors";
 import {
   addFromHub,
+  type AddOptions,
   type AddProgress,
   type BlobProblem,
   BLOCKS,
@@ -28,13 +29,14 @@ import type { OneToken } from "./one_token.ts";
 import { table } from "./table.ts";
 
 const DEFAULT_DATA = ".orrery";
-const COMMANDS = ["add", "list", "show", "remove", "verify"] as const;
+const COMMANDS = ["add", "list", "show", "remove", "verify", "quality"] as const;
 /** Options that only adding from the hub has. */
 const FOR_HUB = ["revision", "endpoint", "keep"] as const;
 /** Options that only `add` has. */
 const ONLY_ADD = [
   "name",
   "precision",
+  "calibrate",
   "context",
   "embedding-precision",
   "head-precision",
@@ -57,12 +59,24 @@ function options(args: string[]) {
   }
   if (subject === undefined && command !== "list" && command !== "verify") {
     throw new UsageError(
-      `${command} needs ${command === "add" ? "a source" : "the name of a model"}`,
+      `${command} needs ${
+        command === "add"
+          ? "a source"
+          : command === "quality"
+          ? "the name of a model or a source"
+          : "the name of a model"
+      }`,
     );
   }
   const given = ONLY_ADD.find((option) => values[option] !== undefined && values[option] !== false);
   if (command !== "add" && given) throw new UsageError(`--${given} is for add`);
   if (values.deep && command !== "verify") throw new UsageError("--deep is for verify");
+  const measured = values.text !== undefined
+    ? "text"
+    : values.beside?.length
+    ? "beside"
+    : undefined;
+  if (measured && command !== "quality") throw new UsageError(`--${measured} is for quality`);
   if (values.json && (command === "add" || command === "remove")) {
     throw new UsageError(`${command} has no --json`);
   }
@@ -92,6 +106,10 @@ function options(args: string[]) {
     embeddingPrecision: precision("embedding-precision"),
     headPrecision: precision("head-precision"),
   };
+  const stored = precisions.precision ?? "q4";
+  if (values.calibrate && stored !== "q4") {
+    throw new UsageError(`--calibrate is for q4, and --precision is ${stored}`);
+  }
   return { ...values, command, subject, precisions };
 }
 
@@ -106,21 +124,44 @@ async function models(args: string[]): Promise<number> {
   if (command === "show") return await show(store, subject, chosen.json);
   if (command === "verify") return await verify(store, chosen.subject, chosen);
   if (command === "list") return await list(store, chosen.subject, chosen.json);
+  if (command === "quality") {
+    const { printQuality } = await import("./models_quality.ts");
+    const { beside = [], text, json } = chosen;
+    return await printQuality(store, {
+      source: subject,
+      beside,
+      text,
+      json,
+      signal: onInterrupt().signal,
+    });
+  }
   await store.remove(subject);
   console.log(`removed ${subject}`);
   return exitCodes.ok;
 }
 
-async function add(store: ModelStore, source: string, chosen: ModelsOptions): Promise<number> {
-  const { name, precisions, revision, keep } = chosen;
+/** What is aborted when the user interrupts the command. */
+function onInterrupt(): AbortController {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => interrupt.abort());
   }
+  return interrupt;
+}
+
+async function add(store: ModelStore, source: string, chosen: ModelsOptions): Promise<number> {
+  const { name, precisions, revision, keep } = chosen;
+  const interrupt = onInterrupt();
   const progress = new Progress();
   const onConvert = ({ group, done, total }: AddProgress) =>
     progress.show("converting", done, total, group);
-  const adding = { name, ...precisions, signal: interrupt.signal };
+  const adding = {
+    name,
+    ...precisions,
+    // A GGUF file may hold more than q4, and is kept so where nobody asks for q4: calibrating is asking.
+    ...(chosen.calibrate && { precision: "q4" as const, calibrate: await calibration() }),
+    signal: interrupt.signal,
+  };
   const here = await Deno.stat(source).then(() => true, () => false);
   const spec = here ? undefined : parseHubSpec(source);
   if (!here && !spec) {
@@ -154,7 +195,7 @@ async function add(store: ModelStore, source: string, chosen: ModelsOptions): Pr
     progress.end();
     console.log(`${pc.green("added")} ${line(model)}`);
     const isGguf = /\.gguf$/i.test(spec?.file ?? source);
-    if (isGguf && precisions.precision === undefined) console.log(costOfPrecision(model));
+    if (isGguf && adding.precision === undefined) console.log(costOfPrecision(model));
     const from = chosen.data === DEFAULT_DATA ? "" : ` --data ${chosen.data}`;
     console.log(`serve it: ${PROGRAM} start --model ${model.manifest.name}${from}`);
     return exitCodes.ok;
@@ -164,6 +205,11 @@ async function add(store: ModelStore, source: string, chosen: ModelsOptions): Pr
     console.error("interrupted; the same command goes on where it stopped");
     return exitCodes.interrupted;
   }
+}
+
+/** The engine is large: it is loaded only where a calibration is asked for. */
+async function calibration(): Promise<AddOptions["calibrate"]> {
+  return (await import("../quality/mod.ts")).calibrate;
 }
 
 /** Prints a line below the progress line. */

@@ -62,7 +62,11 @@ export class Adder {
    */
   async *run(job: AddJob, signal: AbortSignal): AsyncGenerator<PullStep, string> {
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      ...{ type: "module", name: "add model", deno: { permissions: permissionsFor(this.dir) } },
+      ...{
+        type: "module",
+        name: "add model",
+        deno: { permissions: permissionsFor(this.dir, job) },
+      },
     } as WorkerOptions); // the types do not know `deno`, which is unstable
     const steps: PullStep[] = [];
     const ended = Promise.withResolvers<string>();
@@ -126,9 +130,11 @@ export class Adder {
   }
 }
 
-/** What the thread needs: the hub, packages, and to write to the store. */
-const permissionsFor = (dir: string) => ({
+/** What the thread needs: the hub, packages, to write to the store, and the engine to calibrate. */
+const permissionsFor = (dir: string, job: AddJob) => ({
   ...{ net: "inherit", read: "inherit", import: "inherit", sys: "inherit" },
+  ...((job.from === "hub" ? job.target : job).precision === "q4-calibrated" &&
+    { ffi: "inherit", env: "inherit" }),
   write: [dir],
 });
 

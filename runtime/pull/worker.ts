@@ -4,8 +4,8 @@
  * @module
  */
 import { toOrreryError, type WireError } from "../../actors/mod.ts";
-import { addFromHub, type AddProgress, ModelStore, type Precision } from "../../models/mod.ts";
-import { apiError, type PullStep } from "../api/mod.ts";
+import { addFromHub, type AddOptions, type AddProgress, ModelStore } from "../../models/mod.ts";
+import { apiError, type PullStep, type StoredForm } from "../api/mod.ts";
 import type { PullTarget } from "./pull_name.ts";
 
 /** Milliseconds between two steps of the same kind. */
@@ -27,7 +27,7 @@ export type AddJob =
     /** What the model is called in the store. */
     name: string;
     /** @default "q4", and of a GGUF file the nearest to what it holds */
-    precision?: Precision;
+    precision?: StoredForm;
   };
 
 /** What the thread is told. */
@@ -68,17 +68,30 @@ function tell(step: PullStep): void {
 const onConvert = ({ done, total }: AddProgress) =>
   tell({ status: "converting", total, completed: done });
 
+/** How the store is told of a form. The engine is large: only a calibration loads it. */
+async function stored(form?: StoredForm): Promise<Pick<AddOptions, "precision" | "calibrate">> {
+  if (form !== "q4-calibrated") return { precision: form };
+  return { precision: "q4", calibrate: (await import("../quality/mod.ts")).calibrate };
+}
+
 /** Adds the model; resolves to its name in the store. */
 async function convert(store: ModelStore, job: AddJob): Promise<string> {
   const { signal } = stop;
   if (job.from === "files") {
     const { source, name, precision } = job;
-    const adding = { name, precision, signal, onProgress: onConvert, keepUnfinished: false };
+    const adding = {
+      name,
+      ...await stored(precision),
+      signal,
+      onProgress: onConvert,
+      keepUnfinished: false,
+    };
     return (await store.add(source, adding)).manifest.name;
   }
   const { target: { precision, ...spec }, endpoint, token } = job;
   const added = await addFromHub(store, spec, {
-    ...{ endpoint, token, precision, signal, onConvert },
+    ...{ endpoint, token, signal, onConvert },
+    ...await stored(precision),
     onDownload: ({ file, digest, fileDone, fileBytes }) =>
       tell({ status: `pulling ${file}`, digest, total: fileBytes, completed: fileDone }),
     onRetry: (why, waitMs) =>

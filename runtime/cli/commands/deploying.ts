@@ -13,17 +13,18 @@ const PRECISION = {
 export const MODELS = defineCommand({
   name: "models",
   group: "Models and deployments",
-  summary: "Add, list, show, verify or remove models of the store",
+  summary: "Add, list, show, verify, measure or remove models of the store",
   about: "Add models to the store, and look after it. `start --model NAME` serves one.",
   usage: [
     "add SOURCE [options]",
     "list|verify [NAME] [options]",
     "show|remove NAME [options]",
+    "quality NAME|SOURCE [options]",
   ],
-  verbs: ["add", "list", "show", "remove", "verify"],
+  verbs: ["add", "list", "show", "remove", "verify", "quality"],
   flags: {
     data: { value: "DIR", text: "model store", preset: ".orrery" },
-    json: { text: "list, show, verify: print JSON" },
+    json: { text: "list, show, verify, quality: print JSON" },
     deep: {
       text: "verify: also run one token through the model (takes the memory of all its layers)",
     },
@@ -36,6 +37,9 @@ export const MODELS = defineCommand({
       ...PRECISION,
       text: `add: ${STORED_PRECISIONS.join(", ")}`,
       otherwise: "q4; of a GGUF file the nearest to what it holds",
+    },
+    calibrate: {
+      text: "add: weights in q4 make up for each other's errors; takes minutes",
     },
     context: {
       value: "N",
@@ -70,6 +74,16 @@ export const MODELS = defineCommand({
     },
     keep: {
       text: "add from the hub: keep the downloaded files beside the converted model",
+    },
+    beside: {
+      value: "PATH",
+      text: "quality: another file or folder of the same model to measure, e.g. a GGUF file",
+      multiple: true,
+    },
+    text: {
+      value: "FILE",
+      text: "quality: the text to measure over",
+      otherwise: "one that is built in",
     },
   },
   notes:

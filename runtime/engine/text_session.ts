@@ -1,0 +1,198 @@
+/**
+ * Runs one layer, or a part of the LM head, over whole texts: for measurements that take a model
+ * apart, not for answers. Each text is a chain of rows with an arena of its own.
+ *
+ * @module
+ */
+import { type HeadGraph, MASKED, type StageGraph } from "../../models/graph/contract.ts";
+import type { Geometry } from "../../models/mod.ts";
+import { engineError, reason } from "./errors.ts";
+import { heldLibrary } from "./library.ts";
+import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
+
+/** Rows of a text: token ids for the first layer, else hidden states f32 (rows, hidden). */
+export type TextRows = { tokens: Int32Array } | { hidden: Float32Array<ArrayBuffer> };
+
+/** How a graph is run. */
+export interface TextSessionOptions {
+  geometry: Geometry;
+  /** Threads that compute one operator. */
+  threads: number;
+}
+
+/** A loaded stage of one layer. Calls must not overlap. Dispose of it to free the weights. */
+export class TextLayer implements Disposable {
+  readonly #graph: StageGraph;
+  readonly #geometry: Geometry;
+  readonly #session: Session;
+
+  private constructor(graph: StageGraph, geometry: Geometry, session: Session) {
+    this.#graph = graph;
+    this.#geometry = geometry;
+    this.#session = session;
+  }
+
+  /** Loads a graph of one layer. Throws `engine_failed` (group `engine`). */
+  static async open(graph: StageGraph, options: TextSessionOptions): Promise<TextLayer> {
+    return new TextLayer(graph, options.geometry, await open(graph, options));
+  }
+
+  /**
+   * Runs a text from its first row on. Returns what the layer gives, f32 (rows, hidden): the normed
+   * rows, if it is the model's last one. Adds the Gram matrices of the text, if the graph has such
+   * outputs, to those in `grams`, by the names of the outputs. Throws `engine_failed` (group
+   * `engine`).
+   */
+  async run(
+    text: TextRows,
+    grams: Map<string, Float32Array> = new Map(),
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const { first, last, caches, kernel, window } = this.#graph;
+    const { hidden } = this.#geometry;
+    const rows = "tokens" in text ? text.tokens.length : text.hidden.length / hidden;
+    const numbers = Array.from({ length: rows }, (_, i) => i);
+    const dims = [1, 1, rows, rows];
+    const feeds: OrtTensors = {
+      positions: new OrtTensor("int64", int64(numbers), [1, rows]),
+      bias: new OrtTensor("float32", causal(rows, rows), dims),
+      past_rows: new OrtTensor("int32", Int32Array.of(rows - 1), [1]),
+      total_rows: new OrtTensor("int32", Int32Array.of(rows), []),
+      ...(window !== undefined && {
+        window_bias: new OrtTensor("float32", causal(rows, window), dims),
+      }),
+      ...(first
+        ? {
+          tokens: new OrtTensor("int64", int64((text as { tokens: Int32Array }).tokens), [1, rows]),
+        }
+        : {
+          hidden: new OrtTensor(
+            "float32",
+            (text as { hidden: Float32Array<ArrayBuffer> }).hidden,
+            [1, rows, hidden],
+          ),
+        }),
+      ...(kernel !== undefined && convolutionFeeds(rows, kernel)),
+      ...(last && { want: new OrtTensor("int64", int64(numbers), [rows]) }),
+    };
+    const output = new Float32Array(rows * hidden);
+    const results: OrtTensors = last
+      ? { normed: new OrtTensor("float32", output, [rows, hidden]) }
+      : { next_hidden: new OrtTensor("float32", output, [1, rows, hidden]) };
+    for (const { past, present, heads, dim } of caches.flat()) {
+      const buffer = new Float32Array(heads * rows * dim);
+      feeds[past] = results[present] = new OrtTensor("float32", buffer, [1, heads, rows, dim]);
+    }
+    const found = new Map<string, Float32Array<ArrayBuffer>>();
+    for (const { windows } of this.#graph.grams ?? []) {
+      for (const { name, size } of windows) {
+        const values = new Float32Array(size * size);
+        found.set(name, values);
+        results[name] = new OrtTensor("float32", values, [size, size]);
+      }
+    }
+    await compute(this.#session, feeds, results);
+    for (const [name, values] of found) {
+      const sum = grams.get(name);
+      if (!sum) grams.set(name, values);
+      else for (let i = 0; i < values.length; i++) sum[i] += values[i];
+    }
+    return output;
+  }
+
+  [Symbol.dispose](): void {
+    this.#session.release();
+  }
+}
+
+/** Loaded parts of the LM head. Calls must not overlap. Dispose of it to free the weights. */
+export class TextHead implements Disposable {
+  readonly #graph: HeadGraph;
+  readonly #geometry: Geometry;
+  readonly #session: Session;
+
+  private constructor(graph: HeadGraph, geometry: Geometry, session: Session) {
+    this.#graph = graph;
+    this.#geometry = geometry;
+    this.#session = session;
+  }
+
+  /** Loads a head graph. Throws `engine_failed` (group `engine`). */
+  static async open(graph: HeadGraph, options: TextSessionOptions): Promise<TextHead> {
+    return new TextHead(graph, options.geometry, await open(graph, options));
+  }
+
+  /**
+   * The logits f32 (rows, tokens of the part) after normed rows f32 (rows, hidden), one array for
+   * each part that was loaded. Throws `engine_failed` (group `engine`).
+   */
+  async run(normed: Float32Array<ArrayBuffer>): Promise<Float32Array[]> {
+    const { hidden } = this.#geometry;
+    const rows = normed.length / hidden;
+    const results: OrtTensors = {};
+    const logits = this.#graph.logits.map(({ name, rows: tokens }) => {
+      const values = new Float32Array(rows * tokens);
+      results[name] = new OrtTensor("float32", values, [rows, tokens]);
+      return values;
+    });
+    const feeds = { normed: new OrtTensor("float32", normed, [rows, hidden]) };
+    await compute(this.#session, feeds, results);
+    return logits;
+  }
+
+  [Symbol.dispose](): void {
+    this.#session.release();
+  }
+}
+
+async function open(
+  { path, external }: StageGraph | HeadGraph,
+  { threads }: TextSessionOptions,
+): Promise<Session> {
+  const library = heldLibrary();
+  try {
+    // A session lives for seconds: huge pages would cost more than they gain.
+    const how = { library, threads, spinning: false, hugePages: false };
+    return await Session.open(path, { ...how, external });
+  } catch (cause) {
+    throw engineError("engine_failed", `graph ${path} does not load: ${reason(cause)}`, {}, cause);
+  }
+}
+
+/** Runs a session and releases the tensors. */
+async function compute(session: Session, feeds: OrtTensors, results: OrtTensors): Promise<void> {
+  try {
+    await session.run(feeds, results);
+  } catch (cause) {
+    const message = `ONNX Runtime refused a text: ${reason(cause)}`;
+    throw engineError("engine_failed", message, {}, cause);
+  } finally {
+    for (const tensor of [...Object.values(feeds), ...Object.values(results)]) tensor.release();
+  }
+}
+
+const int64 = (values: ArrayLike<number>) => BigInt64Array.from(Array.from(values), BigInt);
+
+/** The inputs of convolutions of `kernel` rows over a chain, see `models/graph/contract.ts`. */
+function convolutionFeeds(rows: number, kernel: number): OrtTensors {
+  const each = Array.from({ length: rows * kernel }, (_, i) => {
+    const row = Math.floor(i / kernel);
+    return { row, before: row - (kernel - 1 - i % kernel) };
+  });
+  const taps = each.map(({ row, before }) => before < 0 ? row : before);
+  const seen = Float32Array.from(each, ({ before }) => before < 0 ? 0 : 1);
+  const own = Array.from({ length: 3 * rows }, (_, i) => i % 3 === 2 ? (i - 2) / 3 : 0);
+  return {
+    conv_slots: new OrtTensor("int64", int64(own), [1, 1, rows, 3]),
+    conv_taps: new OrtTensor("int64", int64(taps), [rows, kernel]),
+    conv_seen: new OrtTensor("float32", seen, [rows, kernel, 1]),
+  };
+}
+
+/** Bias f32 (rows, rows) of a chain of rows, each of which sees `window` rows, its own included. */
+function causal(rows: number, window: number): Float32Array<ArrayBuffer> {
+  const bias = new Float32Array(rows * rows).fill(MASKED);
+  for (let row = 0; row < rows; row++) {
+    bias.fill(0, row * rows + Math.max(0, row - window + 1), row * rows + row + 1);
+  }
+  return bias;
+}
