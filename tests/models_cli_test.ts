@@ -232,6 +232,28 @@ Deno.test("deno task models add takes a folder, from two processes at once too",
   });
 });
 
+Deno.test("deno task models add calibrates, and quality measures what a precision costs", async () => {
+  await scene({}, async ({ dir, data }) => {
+    const checkpoint = join(dir, "checkpoint");
+    const text = join(dir, "text.txt");
+    await Deno.writeTextFile(
+      text,
+      "A text that is read in a minute.\n\nUser: Why?\nAssistant: So.\n",
+    );
+    await succeeds(["add", checkpoint, "--name", "mine", "--calibrate", ...data]);
+    assert.match(await succeeds(["show", "mine", ...data]), /^calibrated +true$/m);
+    const measured = ["quality", checkpoint, "--text", text, "--beside", checkpoint, ...data];
+    const { tokens, rows } = JSON.parse(await succeeds([...measured, "--json"]));
+    assert.ok(tokens > 10 && rows.length === 9);
+    assert.deepEqual(rows.at(-1).name, "checkpoint");
+    const table = await succeeds(["quality", "mine", "--text", text, ...data]);
+    assert.match(table, /^mine: divergence from its q4 weights in f32, .* over \d+ tokens$/m);
+    assert.match(table, /^q4 as stored +\d/m);
+    assert.match(table, /^it holds q4: name the folder or file/m);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(join(data[1], "tmp"))), []);
+  });
+});
+
 Deno.test("deno task models says in one line what is wrong, with the exit code of the failure", async () => {
   await scene({ gatedFor: "hf_good" }, async ({ dir, data, hub, files, env }) => {
     const config = JSON.parse(new TextDecoder().decode(files["config.json"]));
@@ -263,7 +285,12 @@ Deno.test("deno task models says in one line what is wrong, with the exit code o
       [["add"], 2, /add needs a source/],
       [["show"], 2, /show needs the name of a model/],
       [["list", "--keep"], 2, /--keep is for add/],
-      [["frob"], 2, /models takes add, list, show, remove, verify/],
+      [["add", dir, "--calibrate", "--precision", "q8"], 2, /--calibrate is for q4, and .* is q8/],
+      [["list", "--text", "a.txt"], 2, /--text is for quality/],
+      [["quality"], 2, /quality needs the name of a model or a source/],
+      [["quality", dir, "--text", "./nowhere"], 2, /--text \.\/nowhere cannot be read/],
+      [["quality", "none"], 1, /model none is not in/],
+      [["frob"], 2, /models takes add, list, show, remove, verify, quality/],
       [["show", "none"], 1, /model none is not in .*; it is empty/],
       [["remove", "none"], 1, /model none is not in/],
       [["verify", "../x"], 1, /cannot name a model/],

@@ -57,6 +57,8 @@ Deno.test("ModelPuller.pull() adds a model of the hub, tells its files and weigh
     assert.deepEqual([...new Set(order)], [
       ...["pulling", "converting", "verifying", "writing", "stored", "success"],
     ]);
+    await stepsOf(puller, "ada/tiny:q4-calibrated");
+    assert.equal((await store.get("tiny-q4")).manifest.calibrated, true);
     const before = hub.requests.length;
     assert.equal((await stepsOf(puller, "tiny-q8")).length, 2);
     assert.equal(hub.requests.length, before, "what is in the store is not asked for");
