@@ -43,7 +43,10 @@ export interface QualityOptions {
 export interface QualityRow extends Divergence {
   /** How the model is stored and computed. */
   name: string;
-  /** Bytes of all weights; of another source 0, since its own bytes are not known. */
+  /**
+   * Bytes of all weights, where an embedding that the head shares counts once; 0 of another source,
+   * whose own bytes are not known.
+   */
   bytes: number;
 }
 
@@ -189,7 +192,8 @@ async function runHead(
   const heads: { head: TextHead; tokens: number }[] = [];
   const loaded = new Map<string, { head: TextHead; tokens: number; bytes: number }>();
   try {
-    for (const { variant } of runners) {
+    for (const runner of runners) {
+      const { variant } = runner;
       const parts = variant.parts ?? reference;
       const name = `${variant.vocabulary} ${variant.accuracyLevel} ${
         variant.parts ? variant.name : ""
@@ -208,6 +212,9 @@ async function runHead(
         loaded.set(name, { head, tokens, bytes: group.bytes });
       }
       heads.push(loaded.get(name)!);
+      if (!parts.geometry.tied_embeddings && !variant.parts) {
+        runner.bytes += loaded.get(name)!.bytes;
+      }
     }
     const rows = normed[0].length / hidden;
     const tokens = heads[0].tokens;
