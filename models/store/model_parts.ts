@@ -42,7 +42,9 @@ interface PartsOf {
 
 /** What turns text into rows of a model. */
 export interface ModelTexts {
+  /** Turns text into token ids. */
   tokenizer: Tokenizer;
+  /** Turns messages into a prompt. */
   template: ChatTemplate;
   /** Id of the token that begins a text; null: none does. */
   bos: number | null;
@@ -115,10 +117,12 @@ export class ModelParts implements AsyncDisposable {
     return new ModelParts(of, await BlobFolder.open(dir), dir);
   }
 
+  /** Name in the store, or of the source. */
   get name(): string {
     return this.#of.name;
   }
 
+  /** Geometry of the model. */
   get geometry(): Geometry {
     return this.#of.geometry;
   }
@@ -128,6 +132,7 @@ export class ModelParts implements AsyncDisposable {
     return this.#of.held;
   }
 
+  /** What turns text into rows. */
   get texts(): ModelTexts {
     return this.#of.texts;
   }
@@ -186,6 +191,7 @@ export class ModelParts implements AsyncDisposable {
     };
   }
 
+  /** Deletes the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     await removeIfThere(this.#dir);
   }

@@ -22,9 +22,11 @@ export interface ModelSource extends AsyncDisposable {
   readonly path: string;
   /** Default name of a model that is made from it, without the precision. */
   readonly name: string;
+  /** What its config.json says. */
   readonly described: Described;
   /** Text files by name, as a model folder has them. */
   readonly texts: Map<string, Uint8Array>;
+  /** Its weights, as f32. */
   readonly weights: WeightSource;
   /** Precision of a model that is made from it, where nobody asks for another one. */
   readonly precision: Precision;

@@ -99,6 +99,7 @@ export class TextLayer implements Disposable {
     return output;
   }
 
+  /** Frees the weights. */
   [Symbol.dispose](): void {
     this.#session.release();
   }
@@ -139,6 +140,7 @@ export class TextHead implements Disposable {
     return logits;
   }
 
+  /** Frees the weights. */
   [Symbol.dispose](): void {
     this.#session.release();
   }
