@@ -22,12 +22,6 @@ const FIRST_SQUARES = 1e-3;
 const DECAY = 1e-5;
 /** Share of an earlier question: the rules among the features were changed to suit those. */
 const EARLIER_SHARE = 0.5;
-/**
- * Added to the score's constant part, so that precision and recall are about equal in
- * cross-validation.
- */
-export const CAUTION = -0.15;
-
 /** A question ready to be trained on. */
 interface Example extends LabelledQuestion {
   features: Features;
@@ -63,9 +57,9 @@ export function fitSuited(examples: readonly Example[]): Scores {
   });
 }
 
-/** The score of "suited" of one example, {@linkcode CAUTION} included; yes is above 0. */
+/** The score of "suited" of one example; yes is above 0. */
 export function suitedScore({ weights, bias }: Scores, { ids, values }: Features): number {
-  let score = bias[0] + CAUTION;
+  let score = bias[0];
   for (const [i, id] of ids.entries()) score += weights[id] * values[i];
   return score;
 }
@@ -90,7 +84,7 @@ export function weightsOf(
   return {
     suited: suitedBytes,
     suitedScale,
-    suitedBias: round(suited.bias[0] + CAUTION),
+    suitedBias: round(suited.bias[0]),
     kinds: kindBytes,
     kindScale,
     kindBias: Array.from(kinds.bias, round),
