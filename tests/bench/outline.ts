@@ -1,21 +1,29 @@
 // deno-lint-ignore-file no-console
 /**
  * Measures the quality of answers by outline against plain ones: `deno task bench:outline [--topics
- * 100] [--max-tokens N]`.
+ * 100] [--max-tokens N]`, and how far the branches of a model of yours keep to their points: `deno
+ * task bench:outline --model NAME --data FOLDER [--topics 100] [--point TEXT] [--max-tokens N]`.
  *
  * A node in this process serves the embedded model. It is asked about topics of the model's corpus
  * through its own API, greedily, each question once in mode plain and once in mode outline: in a
  * wording that the model was trained on, and in one that it has never seen. The corpus says what is
  * right. Nothing is left behind. The router's figures are those of `deno task bench:router`.
  *
+ * A model of the store in FOLDER is asked the same questions with the corpus's points given, so that
+ * models and prompts write about the same headings. TEXT takes the place of the prompt that asks for
+ * one point.
+ *
  * @module
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { parseGraph } from "../../actors/graph/mod.ts";
+import { CHAT_TEMPLATES, type OutlineTemplates } from "../../actors/outline/mod.ts";
 import { readTopics } from "./outline/corpus.ts";
-import { OutlineScorer, type Topic } from "./outline/score.ts";
-import { type MeasuredAnswer, type Pair, printPairs } from "./outline/table.ts";
+import { type BranchCounts, countBranches, NO_BRANCHES } from "./outline/branches.ts";
+import { OutlineScorer, readSections, type Topic } from "./outline/score.ts";
+import { type MeasuredAnswer, type Pair, printPairs, share } from "./outline/table.ts";
 import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 import { type Node, startNode } from "../../runtime/node.ts";
@@ -31,6 +39,11 @@ const { values: args } = parseArgs({
      * is what users get.
      */
     "max-tokens": { type: "string" },
+    /** A model of the store in `--data`, in place of the embedded one. */
+    model: { type: "string" },
+    data: { type: "string" },
+    /** The prompt that asks for one point, in place of the built-in one. */
+    point: { type: "string" },
   },
 });
 const topicsAsked = wholeNumber("topics", args.topics);
@@ -47,7 +60,7 @@ const responseSchema = z.object({
   orrery: z.object({ mode: z.string(), why: z.string(), ttft_ms: z.number() }),
 });
 
-await main();
+await (args.model === undefined ? main() : askModel(args.model));
 
 async function main(): Promise<void> {
   const all = await readTopics();
@@ -67,10 +80,67 @@ async function main(): Promise<void> {
           `held out; greedy; ${limit} an answer\n`,
       );
       printPairs(sets);
+      for (const [set, pairs] of sets) {
+        printBranches(`branches, ${set} wording`, pairs.map(({ outline }) => outline));
+      }
     } finally {
       await node.close({ deadlineMs: 5_000 });
     }
   });
+}
+
+/** Asks a model of a store in mode outline and prints how far its branches keep to their points. */
+async function askModel(model: string): Promise<void> {
+  if (args.data === undefined) {
+    console.error("--model NAME needs --data FOLDER, the folder of the store that has the model");
+    Deno.exit(2);
+  }
+  const all = await readTopics();
+  const n = Math.min(topicsAsked, all.length);
+  const templates = {
+    ...CHAT_TEMPLATES,
+    ...(args.point === undefined ? {} : { point: args.point }),
+  };
+  const node = await openNode(args.data, { model, templates });
+  try {
+    console.log(describeMachine({ load: true }));
+    const answers: BranchedAnswer[] = [];
+    for (let i = 0; i < n; i++) {
+      const { heldOut, outline } = all[Math.floor((i + 0.5) * all.length / n)];
+      const points = outline.map(({ point }) => point);
+      const answer = await ask(node, { question: heldOut[0], mode: "outline", points });
+      answers.push({ ...answer, wanted: outline.map(({ text }) => text) });
+    }
+    printBranches(model, answers);
+  } finally {
+    await node.close({ deadlineMs: 5_000 });
+  }
+}
+
+/** An answer by outline and, where they are known, the texts that its sections should have. */
+type BranchedAnswer = MeasuredAnswer & { wanted?: string[] };
+
+function printBranches(name: string, answers: readonly BranchedAnswer[]): void {
+  let counts: BranchCounts = NO_BRANCHES;
+  for (const { mode, text, wanted } of answers) {
+    const sections = mode.startsWith("outline") ? readSections(text) : undefined;
+    if (sections) counts = countBranches(counts, sections, wanted);
+  }
+  console.log(
+    `\n${name}: ${counts.answers} of ${answers.length} answers by outline, ${counts.sections} sections\n` +
+      `  runs of three words that another section has too: ${
+        share(counts.repeated, counts.runs)
+      }\n` +
+      `  sections that say more than their heading: ${share(counts.said, counts.sections)}\n` +
+      (answers.some(({ wanted }) => wanted)
+        ? `  sections nearer to what belongs under their heading than to another's: ${
+          share(counts.right, counts.sections)
+        }\n`
+        : "") +
+      `  tokens of an answer, in the mean: ${
+        Math.round(answers.reduce((sum, { tokens }) => sum + tokens, 0) / answers.length)
+      }`,
+  );
 }
 
 function wholeNumber(option: string, text: string): number {
@@ -79,8 +149,11 @@ function wholeNumber(option: string, text: string): number {
   Deno.exit(2);
 }
 
-/** Starts a node that serves the embedded model alone, with one engine thread and no drafts. */
-async function openNode(data: string): Promise<Node> {
+/** Starts a node that serves one model alone, with one engine thread and no drafts. */
+async function openNode(
+  data: string,
+  chosen?: { model: string; templates: OutlineTemplates },
+): Promise<Node> {
   const ready = Promise.withResolvers<void>();
   const late = setTimeout(
     () => ready.reject(new Error(`the node does not serve after ${PATIENCE_MS} ms`)),
@@ -94,6 +167,16 @@ async function openNode(data: string): Promise<Node> {
     threads: 1,
     draft: "none",
     nodes: 1,
+    ...(chosen && {
+      model: chosen.model,
+      graph: parseGraph(
+        JSON.stringify({
+          model: chosen.model,
+          actors: { outline: { templates: chosen.templates } },
+        }),
+        { file: "bench.json" },
+      ),
+    }),
     onServe: (deployment) => deployment && ready.resolve(),
   });
   await ready.promise.finally(() => clearTimeout(late));
@@ -134,7 +217,7 @@ async function askAll(
 
 async function ask(
   node: Node,
-  { question, mode }: { question: string; mode: string },
+  { question, mode, points }: { question: string; mode: string; points?: string[] },
 ): Promise<MeasuredAnswer> {
   const started = performance.now();
   const cpu = process.cpuUsage();
@@ -145,7 +228,7 @@ async function ask(
       messages: [{ role: "user", content: question }],
       temperature: 0,
       max_tokens: maxTokens,
-      orrery: { mode },
+      orrery: { mode, points },
     }),
     signal: AbortSignal.timeout(PATIENCE_MS),
   });
