@@ -1,7 +1,6 @@
 /**
- * Models whose files a client sends. The files lie in `uploads/ID` of the store until the model is
- * converted or fails; `uploads/ID.lock` is locked meanwhile, so what a node that died left behind is
- * known by its free lock.
+ * Models whose files a client sends. The files lie in a folder of the store until the model is
+ * converted or fails.
  *
  * @module
  */
@@ -17,6 +16,7 @@ import {
 } from "../api/mod.ts";
 import type { Adder, AdderClaim } from "./adder.ts";
 import { isStored, lastSteps } from "./model_puller.ts";
+import { UploadFolder } from "./upload_folder.ts";
 
 /** Most bytes of a model's files together, where nobody says. */
 export const USUAL_UPLOAD_BYTES = 64 * 2 ** 30;
@@ -84,55 +84,6 @@ export class ModelUploads implements UploadService {
   /** Deletes what nodes of this store that died while they took files have left. */
   async sweep(): Promise<void> {
     await UploadFolder.sweep(join(this.#options.adder.dir, "uploads"));
-  }
-}
-
-/** A folder for the files of one upload, deleted when it is disposed of. */
-class UploadFolder implements AsyncDisposable {
-  readonly #lock: Deno.FsFile;
-
-  private constructor(readonly path: string, lock: Deno.FsFile) {
-    this.#lock = lock;
-  }
-
-  /** Makes a folder in `parent`, after it has deleted those whose nodes have died. */
-  static async make(parent: string): Promise<UploadFolder> {
-    await UploadFolder.sweep(parent);
-    await Deno.mkdir(parent, { recursive: true, mode: 0o700 });
-    const path = join(parent, crypto.randomUUID());
-    const lock = await Deno.open(`${path}.lock`, { write: true, createNew: true, mode: 0o600 });
-    const folder = new UploadFolder(path, lock);
-    try {
-      await lock.lock(true);
-      await Deno.mkdir(path, { mode: 0o700 });
-      return folder;
-    } catch (error) {
-      await folder[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  /** Deletes the folders of `parent` that nobody has locked. */
-  static async sweep(parent: string): Promise<void> {
-    const ids = new Set<string>();
-    try {
-      for await (const { name } of Deno.readDir(parent)) ids.add(name.replace(/\.lock$/, ""));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      throw error;
-    }
-    for (const id of ids) {
-      const path = join(parent, id);
-      const lock = await Deno.open(`${path}.lock`, { write: true, create: true, mode: 0o600 });
-      if (await lock.tryLock(true)) await new UploadFolder(path, lock)[Symbol.asyncDispose]();
-      else lock.close();
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await removeTree(this.path);
-    this.#lock.close();
-    await removeTree(`${this.path}.lock`);
   }
 }
 
@@ -302,12 +253,4 @@ function diskFull(dir: string, free: number, needed?: number): Error {
       "make room, or add the model on another node",
     "file",
   );
-}
-
-async function removeTree(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -205,6 +205,8 @@ Deno.test("ModelUploads.sweep() deletes what dead nodes left, and not what arriv
     await Deno.mkdir(join(parent, "dead"), { recursive: true });
     await Deno.writeTextFile(join(parent, "dead", "a.gguf"), "GGUF");
     await Deno.writeTextFile(join(parent, "torn.lock"), "");
+    await Deno.writeTextFile(join(parent, "old.fresh"), "");
+    await Deno.utime(join(parent, "old.fresh"), 1000, 1000);
     {
       await using upload = await uploads.begin({ name: "mine" });
       await upload.receive("a.gguf", bytesOf("GGUF"));

@@ -216,6 +216,10 @@ Deno.test({
         await page.locator(".rows li", { hasText: "my-model-q4" }).waitFor();
         await page.getByRole("button", { name: "Add", exact: true }).click();
         await view.reads("[role=alert]", /the store has a model my-model-q4: choose another name/);
+        await page.getByRole("link", { name: "Deploy my-model-q4" }).click();
+        assert.equal(await page.inputValue("form input[maxlength]"), "my-model-q4");
+        assert.match(await page.inputValue(".editor textarea"), /^model: "my-model-q4"\n/);
+        await page.goBack();
         await page.getByRole("button", { name: "GGUF file" }).click();
         await Deno.writeTextFile(`${folder}/wrong.gguf`, "no model at all");
         await page.setInputFiles("input[type=file]", `${folder}/wrong.gguf`);

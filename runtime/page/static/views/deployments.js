@@ -22,10 +22,22 @@ const PLAN_MS = 300_000;
 
 const pathOf = (/** @type {string} */ name) => `/api/deployments/${encodeURIComponent(name)}`;
 
-/** See the module's text. @param {{say: (text: string) => void}} props */
-export function Deployments({ say }) {
+/** What the editor has for a model of the store. @param {string} model */
+const draftOf = (model) => ({
+  name: model.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-").slice(0, 63)
+    .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, ""),
+  graph: EXAMPLE.replace("embedded", JSON.stringify(model)),
+});
+
+/**
+ * See the module's text. `query.model` names a model of the store to deploy.
+ * @param {{say: (text: string) => void, query: Record<string, string>}} props
+ */
+export function Deployments({ say, query }) {
   const { value, error, again } = usePoll("/api/deployments", 2_000);
-  const [draft, setDraft] = useState({ name: "", graph: EXAMPLE });
+  const [draft, setDraft] = useState(() =>
+    query.model ? draftOf(query.model) : { name: "", graph: EXAMPLE }
+  );
   const deployments = value?.deployments ?? [];
   const nodes = deployments.flatMap(({ copies }) =>
     copies.flatMap(({ stages = [] }) => stages.map(({ node }) => node))

@@ -7,6 +7,7 @@ import { json, send } from "../lib/api.js";
 import { bytes } from "../lib/format.js";
 import { html, useState } from "../lib/html.js";
 import { usePoll } from "../lib/poll.js";
+import { hashOf } from "../lib/route.js";
 import { AddModel } from "./add_model.js";
 
 /** See the module's text. @param {{say: (text: string) => void}} props */
@@ -83,6 +84,11 @@ function Stored({ model, again, say }) {
           ${state?.text && html`<p role="status">${state.text}</p>`}
           ${state?.error && html`<p class="error" role="alert">${state.error}</p>`}</div>
       <div class="buttons">
+          ${model.state === "ok" && !model.served &&
+            html`
+              <a class="button" href=${hashOf("deployments", { model: model.name })}
+                aria-label=${`Deploy ${model.name}`}>Deploy</a>
+            `}
           <button type="button" disabled=${state?.busy} onClick=${verify}
             aria-label=${`Verify ${model.name}`}>Verify</button>
           ${sure
