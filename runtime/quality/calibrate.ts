@@ -26,7 +26,7 @@ export async function calibrate(
   parts: ModelParts,
   { signal }: CalibrateOptions = {},
 ): Promise<Calibration> {
-  const sequences = sequencesOf(await builtInPassages("calibration"), parts.texts);
+  const sequences = sequencesOf(await builtInPassages("calibration"), parts);
   const embedding = await parts.part("embedding", "f32", { signal });
   return new TextCalibration(parts, embedding, sequences.map(({ tokens }) => ({ tokens })), signal);
 }

@@ -59,7 +59,7 @@ Deno.test(
   async () => {
     await inFolder(async (dir) => {
       const model = join(dir, "model");
-      await writeTinyCheckpoint(model, { dtype: "bf16" });
+      await writeTinyCheckpoint(model, { dtype: "bf16", context: 96 });
       const whole = await ModelStore.open(join(dir, "whole"));
       const plain = (await whole.add(model, { name: "plain" })).manifest;
       const { manifest } = await whole.add(model, { name: "tiny", calibrate });

@@ -82,7 +82,7 @@ export async function measureQuality(
   const { calibrate, beside, signal, onProgress } = options;
   for (const [name, other] of beside ?? []) checkSame(parts, name, other);
   const passages = options.passages ?? await builtInPassages("evaluation");
-  const sequences = sequencesOf(passages, parts.texts);
+  const sequences = sequencesOf(passages, parts);
   const next = nextTokens(sequences);
   if (next.length === 0) {
     throw new OrreryError({

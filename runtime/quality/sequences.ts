@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ModelTexts, Passage } from "../../models/mod.ts";
+import type { ModelParts, Passage } from "../../models/mod.ts";
 
 /** Most tokens of a sequence. */
 export const SEQUENCE_TOKENS = 256;
@@ -20,18 +20,20 @@ export interface Sequence {
 
 /**
  * The sequences of a text: each question with its answer in the model's chat template; all else one
- * passage after the other, cut where a sequence is full.
+ * passage after the other, cut where a sequence is full. None is longer than the model's context.
  */
 export function sequencesOf(
   passages: readonly Passage[],
-  { tokenizer, template, bos, ends }: ModelTexts,
+  { texts, geometry }: Pick<ModelParts, "texts" | "geometry">,
 ): Sequence[] {
+  const { tokenizer, template, bos, ends } = texts;
+  const most = Math.min(SEQUENCE_TOKENS, geometry.context);
   const ids = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
   const sequences: Sequence[] = [];
   const start = bos === null ? [] : [bos];
   let plain: number[] = [];
   const add = (tokens: number[], from: number) => {
-    const some = tokens.slice(0, SEQUENCE_TOKENS);
+    const some = tokens.slice(0, most);
     if (some.length - from >= 2) sequences.push({ tokens: Int32Array.from(some), from });
   };
   for (const passage of passages) {
@@ -43,7 +45,7 @@ export function sequencesOf(
     const prompt = ids(template.render(messages, { now: TODAY }));
     add([...prompt, ...ids(passage.answer), ...ends.slice(0, 1)], prompt.length - 1);
   }
-  const size = SEQUENCE_TOKENS - start.length;
+  const size = most - start.length;
   for (; plain.length > 0; plain = plain.slice(size)) add([...start, ...plain.slice(0, size)], 0);
   return sequences;
 }
