@@ -45,6 +45,8 @@ export const startSchema = z.object({
   sampling: samplingSchema,
   /** The answer is held to a grammar: the resource `grammar` is its walk. */
   constrained: z.boolean().optional(),
+  /** That grammar is a refusal of the model's: the answer is plain, whatever the mode. */
+  refuses: z.boolean().optional(),
   /**
    * Of an answer that is held to a grammar: an end token is chosen only where nothing else may
    * follow.

@@ -57,7 +57,7 @@ export interface ModeFacts {
 
 /**
  * Decides how a request is answered; `words` are the prompts of its outline, undefined where there
- * can be none. An answer that goes on, `resumed`, stays what it was. Throws group `api`, code `invalid_value` where the client gives points and no
+ * can be none. A refusal is always one short text. An answer that goes on, `resumed`, stays what it was. Throws group `api`, code `invalid_value` where the client gives points and no
  * outline can be, or asks for an outline of an answer that is held to a grammar.
  */
 export function decideMode(
@@ -65,7 +65,7 @@ export function decideMode(
   words: OutlineText | undefined,
   resumed?: { readonly outline: boolean },
 ): ModeChoice {
-  const { mode, shape, points, prediction, draft_length: asked } = start;
+  const { mode, shape, points, prediction, draft_length: asked, refuses } = start;
   const speculates = mode === "auto" || mode.endsWith("speculative");
   const most = shape.policy?.draft_length ?? Infinity;
   const usual = Math.min(most, prediction ? PREDICTED_LENGTH : shape.draft_length || DRAFT_LENGTH);
@@ -79,6 +79,7 @@ export function decideMode(
   const always = mode.endsWith("speculative") && draftLength > 0 && asked !== undefined;
   const how = { draftLength, always, ...(noModel !== undefined && { noModel }) };
   const without = (why: string) => ({ ...how, outline: false, outlineWhy: why });
+  if (refuses) return without("the question is about nothing that the model has learned");
   if (mode === "plain" || mode === "speculative") {
     if (points) throw badPoints(`mode ${mode} has no outline`);
     return without("");

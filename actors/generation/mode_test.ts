@@ -75,3 +75,15 @@ Deno.test("reportMode() says whether the graph or the request chose the mode", (
   assert.equal(why("outline", "request"), "plain though outline was asked for");
   assert.equal(why("auto", "request"), "plain chosen");
 });
+
+Deno.test("decideMode() answers with a refusal plainly, whatever is asked for, and says why", () => {
+  const words = { route: { suited: true, why: "it lists" } } as OutlineText;
+  for (const mode of ["auto", "plain", "outline", "outline+speculative"] as const) {
+    const asked = start({ mode, refuses: true, constrained: true, points: ["One"] });
+    const choice = decideMode(asked, words);
+    assert.equal(choice.outline, false);
+    const { mode: done, why } = reportMode(choice, { asked: mode, generated: 9 });
+    assert.equal(done, "plain");
+    assert.match(why, /; the question is about nothing that the model has learned$/);
+  }
+});

@@ -1,5 +1,5 @@
 /**
- * Whether a model's tokenizer and chat template can be used: what `add` accepts, a node serves.
+ * Whether a model's tokenizer, chat template and scope can be used: what `add` accepts, a node serves.
  *
  * @module
  */
@@ -8,15 +8,16 @@ import { modelError } from "../errors.ts";
 import { OrreryError } from "../../actors/system/errors.ts";
 import { parseJson } from "../files.ts";
 import { join } from "node:path";
-import { ChatTemplate, Tokenizer } from "../text/mod.ts";
+import { ChatTemplate, ModelScope, Tokenizer } from "../text/mod.ts";
 
 /** A text that every tokenizer has tokens for. */
 const SAMPLE = "One orbit takes 365 days.";
 
 /**
- * Reads tokenizer and template as a node would and encodes a short text. Throws OrreryError
+ * Reads tokenizer, template and scope as a node would and encodes a short text. Throws OrreryError
  * `model/`: `tokenizer_malformed`, `tokenizer_too_large` where the text has tokens that the model
- * has no row for, `chat_template_malformed`, `file_malformed`.
+ * has no row for, `chat_template_malformed`,
+ * `generation_config_malformed`, `file_malformed`.
  */
 export function checkTexts(
   texts: ReadonlyMap<string, Uint8Array>,
@@ -50,6 +51,7 @@ export function checkTexts(
   }
   const template = texts.get("chat_template.jinja");
   ChatTemplate.fromConfig(config, template && new TextDecoder().decode(template)).check();
+  ModelScope.fromConfig(json("generation_config.json"), join(folder, "generation_config.json"));
 }
 
 function canEncode(tokenizer: Tokenizer): boolean {

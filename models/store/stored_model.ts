@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { ChatTemplate, Tokenizer } from "../text/mod.ts";
+import { ChatTemplate, ModelScope, Tokenizer } from "../text/mod.ts";
 import { type GenerationDefaults, parseGenerationConfig } from "./generation_config.ts";
 import type { Manifest } from "../manifest.ts";
 import { readJsonFile } from "../files.ts";
@@ -28,6 +28,14 @@ export class StoredModel {
   /** Reads the model's chat template; every call reads the files again. */
   async chatTemplate(): Promise<ChatTemplate> {
     return await ChatTemplate.load(this.dir);
+  }
+
+  /** Reads what the model has learned about; undefined: it does not say. */
+  async scope(): Promise<ModelScope | undefined> {
+    const file = "generation_config.json";
+    if (!(file in this.manifest.files)) return undefined;
+    const path = join(this.dir, file);
+    return ModelScope.fromConfig(await readJsonFile(path), path);
   }
 
   /**

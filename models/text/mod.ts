@@ -8,6 +8,7 @@ export { type BridgeSide, BridgeText, openBridge, type TextBridge } from "./brid
 export { type ChatMessage, ChatTemplate, type MarkedPrompt, type RenderOptions } from "./chat.ts";
 export { frequentTokens } from "./frequent_tokens.ts";
 export { infillEnds, infillTokens } from "./infill.ts";
+export { ModelScope } from "./model_scope.ts";
 export { StopMatcher, type StopResult } from "./stop.ts";
 export { TextStream, type TextStreamOptions } from "./stream.ts";
 export {

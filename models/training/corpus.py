@@ -4,6 +4,9 @@ corpus/{computing,home,living,nature}.jsonl  300 topics: id, questions[8], heldo
 corpus/wordings.jsonl                        per topic: id, title, lead, wordings[36], more[36] (a second round, for new words)
 corpus/related.jsonl                         per topic: id, terms[] (words and short phrases a person asking might use)
 corpus/offtopic.jsonl, offtopic_heldout.jsonl  {question, subject}
+corpus/offtopic_more.jsonl, offtopic_dev.jsonl  {question}: for the scope, the second kept out of training (scope.py)
+corpus/offtopic_frames.jsonl                 {kind, frames[], subjects[]}: for the scope, each subject in each frame
+heldout/{off_topic,known_topics}.jsonl       {kind, question}, {id, question}: for `deno task bench:refusals` alone
 corpus/smalltalk.jsonl                       {questions[], answer}
 """
 import json

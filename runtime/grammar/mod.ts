@@ -8,4 +8,5 @@
  *
  * @module
  */
+export { TextsWalk, type TextsWalkOptions } from "./texts_walk.ts";
 export { type Grammars, type GrammarsOptions, openGrammars } from "./grammars.ts";

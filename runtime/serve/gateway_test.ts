@@ -34,6 +34,7 @@ const model = {
   defaults: { sampling: {} },
   encode: () => Int32Array.of(1, 2, 3),
   prepare: () => Promise.resolve(),
+  refusals: () => undefined,
   close: () => {},
   outlineText: () => undefined,
   makeCodec: () => ({

@@ -39,11 +39,13 @@ export type RequestedStart = Omit<
  */
 export async function requestedStart(
   request: GenerateRequest,
-  { model, deployment, room: least }: {
+  { model, deployment, room: least, refuses = false }: {
     model: ServedModel;
     deployment: Deployment;
     /** The node that has memory for the fewest positions. @default none is known */
     room?: LeastRoom;
+    /** The answer is held to a refusal, whatever the mode. @default false */
+    refuses?: boolean;
   },
   signal: AbortSignal,
 ): Promise<RequestedStart> {
@@ -88,7 +90,7 @@ export async function requestedStart(
     prompt_logprobs: request.promptLogprobs,
     sampling: samplingOf(request, model),
     stop: request.stop,
-    ...endOf(request, model),
+    ...endOf(request, { model, refuses }),
     context,
     reuse: request.reuse ?? true,
     draft_length: request.draftLength,
@@ -149,15 +151,16 @@ function checkTokens(prompt: Int32Array, { card: { vocab } }: ServedModel): void
  */
 function endOf(
   { constraint, ignoreEos = false, prompt }: GenerateRequest,
-  model: ServedModel,
-): Pick<Start, "eos" | "constrained" | "past_eos" | "vocab"> {
+  { model, refuses }: { model: ServedModel; refuses: boolean },
+): Pick<Start, "eos" | "constrained" | "refuses" | "past_eos" | "vocab"> {
   const { eos, card } = model;
-  if (!constraint) {
+  if (!constraint && !refuses) {
     const infill = prompt.kind === "text" && prompt.suffix !== undefined;
     return { eos: ignoreEos ? [] : infill ? [...eos, ...model.infillEos] : eos };
   }
   // The grammar knows the model's own end tokens, and no others.
-  return { eos, constrained: true, past_eos: ignoreEos, vocab: card.vocab };
+  const refusal = refuses ? { refuses } : {};
+  return { eos, constrained: true, ...refusal, past_eos: ignoreEos, vocab: card.vocab };
 }
 
 function invalidPrompt(message: string, metadata = {}): OrreryError {

@@ -6,7 +6,7 @@
  */
 import type { GrammarWalk } from "../../actors/mod.ts";
 import type { ConstraintSpec } from "../../models/mod.ts";
-import { type Grammars, openGrammars } from "../grammar/mod.ts";
+import { type Grammars, openGrammars, TextsWalk } from "../grammar/mod.ts";
 import type { ServedModel } from "./served_model.ts";
 
 /** See the module's text. */
@@ -21,6 +21,12 @@ export class ModelGrammars {
     let grammars = this.#grammars.get(model);
     if (!grammars) this.#grammars.set(model, grammars = openGrammars(model.vocabulary));
     return grammars.open(spec, signal);
+  }
+
+  /** A walk through an answer that is one of these texts. */
+  texts(model: ServedModel, texts: readonly string[]): GrammarWalk {
+    const { eos, card: { vocab } } = model;
+    return new TextsWalk({ texts: texts.map((text) => model.encodeText(text)), eos, vocab });
   }
 
   /** Closes the grammars of all models but these. */

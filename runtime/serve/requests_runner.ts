@@ -81,7 +81,9 @@ export class RequestsRunner {
     const request = answer ? { ...asked, constraint: answer.constraint } : asked;
     // The stage with the whole model may have more room; the arbiter of either counts its own rows.
     const room = deployment.solo ? undefined : this.#options.rooms.get(deployment);
-    const requested = await requestedStart(request, { ...served, room }, signal);
+    const refusals = model.refusals(request);
+    const refuses = refusals !== undefined;
+    const requested = await requestedStart(request, { ...served, room, refuses }, signal);
     const place = await arbiters.take(deployment, requested.prompt);
     const start = {
       ...requested,
@@ -99,10 +101,13 @@ export class RequestsRunner {
     let over = true; // nothing runs yet
     try {
       const { constraint } = request;
-      run.grammar = constraint && await grammars.open(model, constraint, signal)
-        .catch((error) => {
-          throw inField(error, request);
-        });
+      if (refusals) run.grammar = grammars.texts(model, refusals);
+      else if (constraint) {
+        run.grammar = await grammars.open(model, constraint, signal)
+          .catch((error) => {
+            throw inField(error, request);
+          });
+      }
       over = false;
       const { trace } = request;
       await system.tell(to, { type: "start", ...start, client }, { signal, trace });

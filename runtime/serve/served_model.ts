@@ -19,6 +19,7 @@ import {
   groupsOf,
   infillEnds,
   type Manifest,
+  type ModelScope,
   StopMatcher,
   type StoredModel,
   TextStream,
@@ -49,6 +50,8 @@ interface ServedParts {
   defaults: { sampling: Partial<Sampling>; maxTokens?: number };
   tokenizer: Tokenizer;
   template: ChatTemplate;
+  /** What the model has learned about; undefined: it does not say. */
+  scope?: ModelScope;
   /** Folder of the stored model. */
   folder: string;
 }
@@ -65,6 +68,7 @@ export class ServedModel {
   readonly answers = new SuffixStore();
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate;
+  readonly #scope?: ModelScope;
   readonly #encoder: PromptEncoder;
   readonly #thread: PromptThread;
   readonly #answers: ChatAnswerModel;
@@ -73,13 +77,14 @@ export class ServedModel {
   /** Large prompts that the thread encodes or has encoded; other choices may have the same one. */
   readonly #prepared = new WeakMap<object, { by: Promise<EncodedPrompt>; is?: EncodedPrompt }>();
 
-  private constructor({ card, eos, defaults, tokenizer, template, folder }: ServedParts) {
+  private constructor({ card, eos, defaults, tokenizer, template, scope, folder }: ServedParts) {
     const tools = new ToolTemplate(template);
     this.card = { ...card, tools: tools.format.name };
     this.eos = eos;
     this.defaults = defaults;
     this.#tokenizer = tokenizer;
     this.#template = template;
+    this.#scope = scope;
     const { name, context } = card;
     this.#encoder = new PromptEncoder({ tokenizer, template, name, context }, tools);
     this.#thread = new PromptThread({ folder, name, context });
@@ -117,6 +122,7 @@ export class ServedModel {
       defaults: { sampling, maxTokens: d.maxNewTokens },
       tokenizer: await stored.tokenizer(),
       template: await stored.chatTemplate(),
+      scope: await stored.scope(),
       folder: stored.dir,
     });
   }
@@ -188,6 +194,24 @@ export class ServedModel {
     // Thoughts and the channel of a message that goes on are behind it.
     const { check, format } = this.#answers;
     return new ChatAnswer(request, { check, format: { ...format, channels: undefined } }, "");
+  }
+
+  /**
+   * The texts of which the answer must be one, since it is asked about something that the model has
+   * not learned; undefined: the model answers as it will, as always where the request says what the
+   * answer is to be.
+   */
+  refusals(
+    { prompt, constraint, tools, maxTokens }: Pick<
+      GenerateRequest,
+      "prompt" | "constraint" | "tools" | "maxTokens"
+    >,
+  ): readonly string[] | undefined {
+    if (!this.#scope || prompt.kind !== "chat" || (prompt.ending ?? "answer") !== "answer") return;
+    if (constraint || tools || prompt.tools?.length || maxTokens === 0) return;
+    const last = prompt.messages.at(-1);
+    if (last?.role !== "user") return;
+    return this.#scope.covers(last.content) ? undefined : this.#scope.refusals;
   }
 
   /** Whether the answer to a conversation may begin with thoughts. */

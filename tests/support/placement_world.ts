@@ -49,6 +49,7 @@ const MODEL = {
   defaults: { sampling: {} },
   encode: ({ tokens }: { tokens: number[] }) => Int32Array.from(tokens),
   prepare: () => Promise.resolve(),
+  refusals: () => undefined,
   close: () => {},
   outlineText: () => undefined,
   makeCodec: plainCodec,

@@ -32,6 +32,7 @@ const model = {
   encode: (prompt: GenerateRequest["prompt"]) =>
     Int32Array.from(prompt.kind === "tokens" ? prompt.tokens : []),
   prepare: () => Promise.resolve(),
+  refusals: () => undefined,
   close: () => {},
   outlineText: () => undefined,
   makeCodec: () => ({

@@ -48,12 +48,14 @@ export async function readTopics(): Promise<Topic[]> {
       answer: `${more.lead} ${answer}`,
       outline,
       trained: [...questions, ...more.wordings.toSpliced(dev, 1), ...more.more],
+      dev: more.wordings[dev],
       heldOut: heldout,
     };
   });
 }
 
-async function readLines<T extends z.ZodType>(
+/** The lines of a `.jsonl` file. Throws a ZodError for a line of another form. */
+export async function readLines<T extends z.ZodType>(
   folder: URL,
   name: string,
   schema: T,

@@ -24,6 +24,8 @@ export interface Topic {
   outline: Section[];
   /** Wordings of the question that the model was trained on. */
   trained: string[];
+  /** The wording that it was not trained on and by which it was chosen. */
+  dev: string;
   /** Wordings that it has never seen. */
   heldOut: string[];
 }
@@ -67,7 +69,8 @@ export interface OutlineScore {
   near: number;
 }
 
-const REFUSED = "I have not learned about";
+/** Beginning of each answer with which the model says that it has not learned about something. */
+export const REFUSED = "I have not learned about";
 
 /** Words of four letters and more, in lower case. */
 export function wordsOf(text: string): Set<string> {

@@ -16,6 +16,7 @@ const topic = (id: string, lead: string, outline: Section[]): Topic => ({
   answer: `${lead} More about ${id} follows.`,
   outline,
   trained: [],
+  dev: "",
   heldOut: [],
 });
 
