@@ -19,6 +19,24 @@ const WHOLE_MS = 90_000;
 /** What a node does in a deployment, or for the cluster. */
 export type FaultRole = "stage" | "head" | "drafter" | "coordinator";
 
+/**
+ * Indices of the nodes, by what each has printed in its present life, at which actors of this kind are
+ * in the deployment that was loaded last. Where layers move, another node loads the same actor later,
+ * and the node that loaded it before has it no more.
+ */
+export function holdersOf(
+  outputs: readonly string[],
+  kind: Exclude<FaultRole, "coordinator">,
+): number[] {
+  const loads = outputs.flatMap((output, node) =>
+    [...output.matchAll(/^stderr: (\S+ \S+) .*"((\w+-\d+)\/(\w+)\/\w+)" loads/gm)]
+      .map(([, at, actor, id, kind]) => ({ node, at, actor, id, kind }))
+  ).sort((x, y) => x.at < y.at ? -1 : 1);
+  const last = loads.at(-1)?.id;
+  const own = loads.filter((load) => load.id === last && load.kind === kind);
+  return [...new Set(new Map(own.map(({ actor, node }) => [actor, node])).values())];
+}
+
 /** A node, in the lives that follow each other. */
 export class FaultNode {
   #process?: NodeProcess;
@@ -127,13 +145,8 @@ export class FaultCluster implements AsyncDisposable {
   /** Nodes that have this role now; none where nobody has, or none can be told. */
   having(role: FaultRole): FaultNode[] {
     if (role === "coordinator") return this.#coordinator();
-    const loads = this.nodes.flatMap((node) =>
-      [...node.process.output.matchAll(/^stderr: (\S+ \S+) .*"(\w+-\d+)\/(\w+)\/\w+" loads/gm)]
-        .map(([, at, id, kind]) => ({ node, at, id, kind }))
-    );
-    const last = loads.toSorted((x, y) => x.at < y.at ? -1 : 1).at(-1)?.id;
-    const own = loads.filter(({ id, kind }) => id === last && kind === role);
-    return [...new Set(own.map(({ node }) => node))];
+    const outputs = this.nodes.map(({ process }) => process.output);
+    return holdersOf(outputs, role).map((i) => this.nodes[i]);
   }
 
   #coordinator(): FaultNode[] {
