@@ -59,6 +59,8 @@ export class Adoption {
   #parting = 0;
   /** Ids of deployments that were retired while a node was gone, by id of the node. */
   readonly #missed = new Map<string, string[]>();
+  /** Ids of the nodes that were members in an earlier revision of what serves. */
+  readonly #earlier = new Set<string>();
 
   /** No deployment serves yet. Messages are sent in the name of the actor of `ctx`. */
   constructor(ctx: ActorContext, options: AdoptionOptions) {
@@ -88,9 +90,21 @@ export class Adoption {
     this.reason = reason;
     this.#adoptions++;
     for (const node of this.#options.members.keys()) this.tell(node);
-    if (!before || before.id === deployment?.id) return;
+    if (!before) return;
+    if (deployment?.id === before.id) return this.#revised(before, deployment);
     if (!deployment) this.#forgetServing();
-    this.letGo(before);
+    const earlier = [...this.#earlier];
+    this.#earlier.clear();
+    void this.#letGo(before, earlier);
+  }
+
+  /** Nodes that leave learn that others have their layers now: they are told nothing else of it. */
+  #revised(before: Deployment, after: Deployment): void {
+    const { members, leaves } = this.#options;
+    for (const { node } of before.members) {
+      this.#earlier.add(node);
+      if (!members.has(node) && leaves(node)) this.handedOver(node, after);
+    }
   }
 
   /** The next coordinator need not go on with what served. */
@@ -133,8 +147,15 @@ export class Adoption {
     for (const id of missed) void this.#retire(node, id);
   }
 
-  async #letGo({ id, members }: Deployment): Promise<void> {
-    const nodes = [...new Set([...members.map((m) => m.node), ...this.#options.members.keys()])];
+  /** `earlier`: nodes that were members in earlier revisions of it. */
+  async #letGo({ id, members }: Deployment, earlier: readonly string[] = []): Promise<void> {
+    const { members: usable, leaves } = this.#options;
+    const part = new Set([...members.map((m) => m.node), ...usable.keys()]);
+    for (const node of earlier) {
+      if (leaves(node)) part.add(node);
+      else if (!part.has(node)) this.#miss(node, id);
+    }
+    const nodes = [...part];
     const release: AskMember = (member, within) => member.release({ id }, within);
     this.#parting++;
     await Promise.all(nodes.map((node) => this.#insist(node, { ask: release })));
@@ -146,7 +167,11 @@ export class Adoption {
   /** Tells one node that a deployment is retired, now or when it is a member again. */
   async #retire(node: string, id: string): Promise<void> {
     const ask: AskMember = (member, within) => member.retire({ id }, within);
-    if (await this.#insist(node, { ask })) return;
+    if (!await this.#insist(node, { ask })) this.#miss(node, id);
+  }
+
+  /** A node is gone: it is told that this deployment was retired when it is a member again. */
+  #miss(node: string, id: string): void {
     this.#missed.set(node, [...this.#missed.get(node) ?? [], id]);
   }
 

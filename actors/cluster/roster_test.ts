@@ -78,6 +78,21 @@ Deno.test("clusterActor.leave waits no longer for a node that says goodbye, or i
   }
 });
 
+Deno.test("clusterActor.leave tells a node which leaves during a repair that others have its layers", async () => {
+  const { sim, systems, hosts, join, status, serving } = clusterWorld({ nodes: 3 });
+  for (const i of [0, 1, 2]) await join(i);
+  await sim.run({ forMs: 1_000 });
+  const { id } = (await status()).deployment!;
+  hosts.get("n0")!.prepareMs = 1_000;
+  sim.crash("n1");
+  await sim.run({ forMs: 500 });
+  await sim.until(systems[2].ask(CLUSTER, { type: "leave", node: "n2" }));
+  await sim.run({ forMs: 10_000 });
+  const { retired } = hosts.get("n2")!;
+  assert.deepEqual(retired, [id], "it is told though the revision before was made without it");
+  assert.deepEqual(serving("n0"), ["n0"]);
+});
+
 Deno.test("clusterActor.lost takes out a dead node: its requests fail at once, the rest is placed anew", async () => {
   for (let seed = 0; seed < 10; seed++) {
     const { sim, hosts, join, serving } = clusterWorld({ nodes: 3, seed, full: true });
