@@ -149,6 +149,25 @@ Deno.test("arbiterActor.replaced computes nothing again of a stage that was rebu
   assert.deepEqual((await sim.until(again)).tokens, await toyAnswer(promptOf(60), 400, LAYERS));
 });
 
+Deno.test("a stage is rebuilt where it comes back to a node that has missed what ran elsewhere", async () => {
+  for (const stage of [0, 1, 2]) {
+    const world = arbiterWorld({ stages: 3, seed: stage });
+    const { sim, api, arbiter, client } = world;
+    const answer = client("g").answer(promptOf(60), 400);
+    await sim.run({ forMs: 500 });
+    // Others stand in for a node that is silent; it lives, and is told nothing.
+    world.move(`s${stage}`);
+    await sim.until(api.tell(arbiter, { type: "replaced", stages: [stage], heads: [] }));
+    await sim.run({ forMs: 500 });
+    // It has its layers again: messages go there a while before the arbiter is told.
+    world.moveBack(`s${stage}`);
+    await sim.run({ forMs: 500 });
+    await sim.until(api.tell(arbiter, { type: "replaced", stages: [stage], heads: [] }));
+    const { tokens } = await sim.until(answer);
+    assert.deepEqual(tokens, await toyAnswer(promptOf(60), 400, LAYERS), `stage ${stage}`);
+  }
+});
+
 Deno.test("arbiterActor.superseded fails requests whose stage is gone, and lets a rebuild end", async () => {
   const world = arbiterWorld({ stages: 3 });
   const { sim, api, arbiter, client } = world;

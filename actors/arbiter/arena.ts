@@ -152,7 +152,8 @@ export class ArbiterArena {
       this.#laid.sent(seq, layout as Layout & Moved);
     }
     this.memory.sent(seq);
-    this.emit({ kind: "frame", frame });
+    const floor = this.#floor;
+    this.emit({ kind: "frame", frame: floor > 0 ? { ...frame, floor } : frame });
   }
 
   /** Takes in that a frame came back. Returns undefined where it was cancelled or is unknown. */

@@ -158,6 +158,11 @@ export const frameSchema = z.object({
   /** Number of the frame in its arena: 0, 1, 2 ... */
   seq: z.number().int().nonnegative(),
   /**
+   * The `floor` of the last realignment before it (`rebuild.ts`): a stage with an older one has missed
+   * what ran elsewhere, and has nothing of the arena. Left out: the arena was not realigned.
+   */
+  floor: z.number().int().nonnegative().optional(),
+  /**
    * Change of the arena, made before the rows run: allocates it (first frame, with an empty
    * `keep`), grows, shrinks or compacts it. Undefined: the arena stays as it is.
    */

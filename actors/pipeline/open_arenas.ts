@@ -166,6 +166,12 @@ export class OpenArenas<A extends OpenArena> {
     if (this.#retired) void this.#tellRetiring(arena, state);
   }
 
+  /** What is here of an arena is out of date: frees it. It may be opened again. */
+  async drop(arena: string): Promise<void> {
+    this.#open.delete(arena);
+    await this.#options.free?.(arena);
+  }
+
   /** See `close` of {@linkcode arenaMessages}. */
   async close(arena: string): Promise<void> {
     this.#open.delete(arena);

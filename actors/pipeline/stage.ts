@@ -159,7 +159,7 @@ export const stageActor = defineActor({
      * Carries out a frame's layout. False: there is no memory for it; the arena is as it was and
      * its owner has been told.
      */
-    async function lay({ arena, seq, layout, rebuild }: Frame): Promise<boolean> {
+    async function lay({ arena, seq, floor, layout, rebuild }: Frame): Promise<boolean> {
       const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
       const before = rebuild ? undefined : arenas.get(arena);
       // It is not this stage that had those rows: nothing is opened, so that it can be rebuilt here.
@@ -176,7 +176,7 @@ export const stageActor = defineActor({
           late: new LateMasks(engine.info.vocab),
           kept: new KeptStates(engine.info.hidden),
           laid: -1,
-          floor: rebuild?.floor ?? 0,
+          floor: rebuild?.floor ?? floor ?? 0,
         };
       Object.assign(state, { replyTo, wire });
       arenas.renew(state);
@@ -244,8 +244,15 @@ export const stageActor = defineActor({
     }
 
     async function run(frame: Frame, received: number): Promise<void> {
-      const { arena, seq } = frame;
-      if (seq < (arenas.get(arena)?.floor ?? 0)) return;
+      const { arena, seq, floor = 0 } = frame;
+      const known = arenas.get(arena);
+      if (known && seq < known.floor) return;
+      // The arena was realigned without this stage: others stood in for it, and it was told nothing.
+      if (known && floor > known.floor && !frame.rebuild) {
+        await arenas.drop(arena);
+        const { replyTo } = known;
+        return await arenas.report(replyTo, arena, noArena(`frame ${seq}`, arena, { seq }), seq);
+      }
       const laid = ctx.now();
       const lays = frame.layout && (!frame.rebuild || frame.rebuild.fresh.includes(index));
       if (lays && !await lay(frame)) return;

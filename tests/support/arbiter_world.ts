@@ -158,6 +158,8 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
       if (name[0] === "s") systems[i] = start(i);
       else headSystems[i] = startHead(i);
     },
+    /** Lets a stage be at its first node again, as it was left there; `systems` is as before. */
+    moveBack: (name: string) => void moved.delete(name),
     /** Starts the node of a crashed stage again, with nothing in it. */
     revive: (i: number) => void (systems[i] = start(i)),
     /** Sends a message to a stage and runs until it is delivered. */
