@@ -7,7 +7,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { WRAPPERS } from "../models/arch/mod.ts";
 import { type Frame, samplingSchema } from "../actors/pipeline/frame.ts";
-import { ARCHITECTURES, buildStageGraph, type Geometry, type Manifest } from "../models/mod.ts";
+import { ARCHITECTURES, buildSplitStage, type Geometry, type Manifest } from "../models/mod.ts";
 import { loadEngine } from "../runtime/engine/mod.ts";
 import { assertClose, pickRows, relativeError } from "./oracle/compare.ts";
 import {
@@ -143,16 +143,16 @@ Deno.test(
 
 for (const name of ["gemma2", "mistral", "smollm3_window", "mixtral", "lfm2", "lfm2_biases"]) {
   Deno.test(
-    `loadEngine() gives ${name}'s greedy text as a branch of a tree, whose rows are moved twice`,
+    `loadEngine() gives ${name}'s greedy text in two sessions, as a branch of a tree whose rows are moved twice`,
     options,
     async () => {
       await withFixture(name, "f32", async ({ manifest, blobDir, expected }) => {
         const { geometry } = manifest;
-        const graph = await buildStageGraph(manifest, {
+        const graph = await buildSplitStage(manifest, {
           firstLayer: 0,
           lastLayer: geometry.layers - 1,
           blobDir,
-        });
+        }, 2);
         const engine = await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 1 << 24 });
         try {
           await engine.layout("r", { capacity: 128, keep: new Int32Array(0) });
