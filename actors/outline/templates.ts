@@ -43,18 +43,17 @@ export const outlineTemplatesSchema = z.strictObject({
 export type OutlineTemplates = z.infer<typeof outlineTemplatesSchema>;
 
 /**
- * Templates for chat models that were not trained to write outlines. What differs between points
- * stands at the end of the point's turn: all that comes before it is run once for all branches. With
- * the instructions behind the point, each branch of a 0.5B model ran 57 rows of its own in place of
- * about 20.
+ * Templates for chat models that were not trained to write outlines. Each branch knows the others'
+ * headings, since the outline stands before its turn as the assistant's answer. The turn names its
+ * own heading alone and what to do with it last: small models copy what stands before the answer,
+ * be it the outline again, "leave out the other points", or "the point to write is ..."
+ * (docs/performance.md has the figures).
  */
 export const CHAT_TEMPLATES: OutlineTemplates = {
   outline: "{question}\n\n" +
     "Do not answer yet. Write only the outline of your answer: a numbered list of 3 to 8 points, one a line, each of 3 to 5 words, " +
     "such that every point can be explained without the others. No introduction, no details, no closing words.",
-  point:
-    "Now write one point of your outline, in one or two sentences. Do not repeat the point's number or title, do not touch the other " +
-    "points, and write nothing else.\n\nThe point to write is number {index}: {point}",
+  point: 'Explain point {index} of your outline, "{point}", in one or two sentences.',
 };
 
 /** Templates for the embedded model, which was trained on them. */

@@ -13,13 +13,9 @@ Deno.test("checkTemplates() accepts the project's own templates", () => {
   assert.deepEqual(checkTemplates(EMBEDDED_TEMPLATES), EMBEDDED_TEMPLATES);
 });
 
-Deno.test("CHAT_TEMPLATES put what differs between points at the end of their turn", () => {
-  const [first, second] = [1, 2].map((index) =>
-    fill(CHAT_TEMPLATES.point, { index, point: ["Water often", "Give light"][index - 1] })
-  );
-  let same = 0;
-  while (first[same] === second[same]) same++;
-  assert.equal(first.slice(same), "1: Water often");
+Deno.test("CHAT_TEMPLATES ask for one point by its number and heading, and end with what to do", () => {
+  const turn = fill(CHAT_TEMPLATES.point, { index: 2, point: "Give light", outline: "1. Water" });
+  assert.equal(turn, 'Explain point 2 of your outline, "Give light", in one or two sentences.');
 });
 
 Deno.test("checkTemplates() names the template and what it lacks", () => {
