@@ -29,18 +29,15 @@ export const PROMPTS = [
   "x",
 ];
 
-/** Fifty prompts: those twenty and thirty more. */
+/** Fifty prompts: those twenty and thirty more, most of them about topics of the model. */
 export const FIFTY = [
   ...PROMPTS,
-  ..."bread,cheese,glass,paper,soap,steel,honey,salt,wool,ink".split(",").map((thing) =>
-    `How is ${thing} made?`
-  ),
-  ..."the moon,wind,snow,thunder,a volcano,sleep,coffee,yeast,rust,a magnet".split(",").map((
-    thing,
-  ) => `Why is there ${thing}, and what does it do?`),
-  ..."a bicycle,a fridge,a telescope,the heart,a candle,a pump,a lock,a clock,a kite,a boat".split(
-    ",",
-  ).map((
-    thing,
-  ) => `Explain ${thing} to a child.`),
+  ..."fog,the wind,a volcano,an earthquake,a glacier,a desert,a coral reef,gravity,sound,light"
+    .split(
+      ",",
+    ).map((thing) => `What is ${thing}?`),
+  ..."cook rice,bake bread,iron a shirt,wash wool,repot a plant,grow tomatoes,pack a suitcase,read a map,take good notes,make a budget"
+    .split(",").map((task) => `How do I ${task}?`),
+  ..."the heart,the brain,a firewall,a compiler,a database,a cookie on websites,a glass,a bicycle,a telescope,a lock"
+    .split(",").map((thing) => `Explain ${thing} to a child.`),
 ];
