@@ -11,6 +11,7 @@ import {
   GRAM_WINDOW,
   type Group,
   type ModelParts,
+  type Passage,
 } from "../../models/mod.ts";
 import type { TextRows } from "../engine/mod.ts";
 import { runLayer } from "./run_layer.ts";
@@ -18,15 +19,17 @@ import { SEQUENCE_TOKENS, sequencesOf } from "./sequences.ts";
 
 /** Options of {@linkcode calibrate}. */
 export interface CalibrateOptions {
+  /** The text. @default the built-in one for calibration */
+  passages?: readonly Passage[];
   signal?: AbortSignal;
 }
 
 /** Begins the calibration of a model; the conversion then asks for its layers one by one. */
 export async function calibrate(
   parts: ModelParts,
-  { signal }: CalibrateOptions = {},
+  { signal, passages }: CalibrateOptions = {},
 ): Promise<Calibration> {
-  const sequences = sequencesOf(await builtInPassages("calibration"), parts);
+  const sequences = sequencesOf(passages ?? await builtInPassages("calibration"), parts);
   const embedding = await parts.part("embedding", "f32", { signal });
   return new TextCalibration(parts, embedding, sequences.map(({ tokens }) => ({ tokens })), signal);
 }
