@@ -44,8 +44,7 @@ export async function ask(
     // deno-lint-ignore no-explicit-any
     tokens: (choice.logprobs?.content ?? []).map((t: any) => ({
       token: t.token,
-      // Of a refusal there is often one token alone that may follow.
-      margin: t.top_logprobs[0].logprob - (t.top_logprobs[1]?.logprob ?? -Infinity),
+      margin: t.top_logprobs[0].logprob - t.top_logprobs[1].logprob,
     })),
     orrery: answer.orrery,
   };
