@@ -151,6 +151,7 @@ export class DeploymentHost implements MemberDuties {
     const entry = this.#models.get(deployment.id);
     if (entry && isBefore(deployment, entry.deployment)) return; // that message is late
     this.#moving.learn(entry?.deployment, deployment);
+    if (entry) this.#options.gateway.learned(entry.deployment, deployment);
     if (entry) entry.deployment = deployment;
     this.#meet(deployment);
     directory.learn(deployment);

@@ -44,7 +44,7 @@ Deno.test("DeploymentHost.retire() reaches a stage that is busy for longer than 
     directory: { learn() {}, forget() {} },
     models: { ensure: () => Promise.resolve(stored), open: () => Promise.resolve({}) },
     mailbox: { peers: () => [] },
-    gateway: { runs: () => false },
+    gateway: { runs: () => false, learned() {} },
   } as unknown as DeploymentHostOptions);
   const deployment = deploymentSchema.parse({
     id: "d",
@@ -96,6 +96,7 @@ function bareHost(fetched: Promise<unknown>) {
     directory: { learn() {}, forget() {} },
     mailbox: { peers: () => [], addPeer() {} },
     gateway: {
+      learned() {},
       serve: (now?: { deployment: Deployment }) => void served.push(now?.deployment.id),
       runs: (id: string) => running.has(id),
       unused: (id: string) => running.get(id) ?? Promise.resolve(),
@@ -171,7 +172,7 @@ async function withHost(
       directory: { ...directory, learn() {}, forget() {} },
       store,
       mailbox: { peers: () => [], addPeer() {} },
-      gateway: { runs: () => false },
+      gateway: { runs: () => false, learned() {} },
       loader: new EngineLoader(system, { memoryBytes: 2 ** 28, threads: 1 }),
     } as unknown as DeploymentHostOptions);
     system.register(stageActor, {

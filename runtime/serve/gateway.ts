@@ -8,6 +8,7 @@ import {
   type ArbiterStats,
   type CopyName,
   DEFAULT_DEPLOYMENT,
+  type Deployment,
   type Done,
   type FindPipeline,
   type Flow,
@@ -103,6 +104,10 @@ export class Gateway implements Generator, ServingControl {
       },
     });
     this.#named(DEFAULT_DEPLOYMENT);
+  }
+
+  learned(before: Deployment, after: Deployment): void {
+    this.#held.learned(before, after);
   }
 
   serve(

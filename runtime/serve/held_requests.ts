@@ -32,6 +32,8 @@ export class HeldRequests {
   readonly #o: HeldRequestsOptions;
   /** Deployments (ids) that were withdrawn while nothing else served, by their name. */
   readonly #withdrawn = new Map<string, string[]>();
+  /** What has moved since arbiters were told last, by the id of the deployment. */
+  readonly #moved = new Map<string, { stages: Set<number>; heads: Set<number> }>();
 
   /** Holds nothing yet. */
   constructor(options: HeldRequestsOptions) {
@@ -58,12 +60,28 @@ export class HeldRequests {
   }
 
   /**
+   * This node knows another revision. Where one more follows before it is adopted, arbiters are told
+   * of both: a stage that went away and came back has lost what it had.
+   */
+  learned(before: Deployment, after: Deployment): void {
+    const { id } = after;
+    const now = movedParts(before, after);
+    if (now.stages.length + now.heads.length === 0) return;
+    const { stages, heads } = this.#moved.get(id) ?? { stages: [], heads: [] };
+    this.#moved.set(id, {
+      stages: new Set([...stages, ...now.stages]),
+      heads: new Set([...heads, ...now.heads]),
+    });
+  }
+
+  /**
    * New requests of what has this name use `after` in place of `before`: another revision of it,
    * another deployment, or none for now. Without another one, those that run go on waiting.
    */
   served(name: string, before: Deployment | undefined, after: Deployment | undefined): void {
     if (before === after) return;
     if (before && before.id === after?.id) return this.#replaced(before, after);
+    if (before) this.#moved.delete(before.id);
     const past = this.#withdrawn.get(name) ?? [];
     if (before) past.push(before.id);
     this.#withdrawn.set(name, after ? [] : past);
@@ -81,14 +99,17 @@ export class HeldRequests {
   #replaced(before: Deployment, after: Deployment): void {
     const { arbiters, running, system } = this.#o;
     const { id } = after;
-    const moved = movedParts(before, after);
+    this.learned(before, after);
+    const all = this.#moved.get(id);
+    this.#moved.delete(id);
     if (before.solo && before.solo.node !== after.solo?.node) {
       this.#lost(id, [soloKey(system.node)], soloMoved(before.solo.node));
     }
-    if (moved.stages.length + moved.heads.length === 0) return;
+    if (!all) return;
     for (const request of running.values()) {
       if (request.deployment.id === id) request.deployment = after;
     }
+    const moved = { stages: [...all.stages], heads: [...all.heads] };
     for (const key of arbiters.keys(id)) {
       // one that is not active has nothing that could be rebuilt
       system.at(arbiterActor, arbiterAddress(id, key)).tell.replaced(moved).catch(() => {});

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { CopyName, NameActivity } from "../../actors/mod.ts";
+import type { CopyName, Deployment, NameActivity } from "../../actors/mod.ts";
 import type { Served } from "./running_requests.ts";
 import type { ServedModel } from "./served_model.ts";
 
@@ -18,6 +18,11 @@ export interface ServingControl {
     reason: string,
     told?: CopyName & { failed?: boolean },
   ): void;
+  /**
+   * This node knows another revision of a deployment (`after`), which may be adopted, or skipped
+   * where one more follows it.
+   */
+  learned(before: Deployment, after: Deployment): void;
   /** A deployment with this model sleeps until a request comes. */
   sleep(model: ServedModel, of: CopyName): void;
   /** There is no such copy any more. */
