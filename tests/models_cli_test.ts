@@ -121,6 +121,7 @@ Deno.test("deno task models adds, lists, shows, verifies and removes a hub's mod
       vocab: 288,
       context: 256,
       precision: "q4",
+      calibrated: false,
       kv_bytes_per_token_per_layer: 256,
     });
     const layer = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 96 * 64;
