@@ -118,7 +118,7 @@ export class LostStages {
    * {@linkcode replaced} says so, or when all can be reached again.
    */
   lose(error: WireError): void {
-    this.#hold(error);
+    if (!this.#hold(error)) return;
     this.#unreachable = true;
     if (this.#awaited || this.#cancelRetry) return;
     this.#later();
@@ -141,8 +141,7 @@ export class LostStages {
     const now = this.#ctx.now();
     this.#failures = [...this.#failures.filter((at) => now - at < FAILURES_MS), now];
     if (this.#failures.length > MOST_FAILURES) return false;
-    this.#hold(error);
-    this.#begin();
+    if (this.#hold(error)) this.#begin();
     return true;
   }
 
@@ -151,7 +150,7 @@ export class LostStages {
    * they were rebuilt there before this was told; one of which that is wrong says so.
    */
   replaced({ stages }: Replaced, error: WireError): void {
-    this.#hold(error);
+    if (!this.#hold(error)) return;
     this.#failures = []; // they were other nodes'
     this.#unreachable = false;
     for (const stage of stages) if (!this.#rebuilt.delete(stage)) this.#lost.add(stage);
@@ -201,8 +200,9 @@ export class LostStages {
     return this.#superseded ? SUPERSEDED_MS : this.#o.holdMs;
   }
 
-  #hold(error: WireError): void {
-    if (this.#error) return;
+  /** False: they have been held for too long before, and have failed now. */
+  #hold(error: WireError): boolean {
+    if (this.#error) return true;
     this.#error = error;
     this.#since = this.#ctx.now();
     // What was rebuilt and has not answered since has not been mended.
@@ -213,6 +213,7 @@ export class LostStages {
     this.#row = 0;
     this.#o.core.hold();
     this.#watch();
+    return this.holds;
   }
 
   /** Fails the requests when they have been held for too long. */

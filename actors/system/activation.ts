@@ -549,13 +549,16 @@ export class Activation {
       ...sender,
       ...refsOver(sender),
       after: (ms, fn) => {
+        let cancelled = false;
         const cancel = host.clock.after(ms, () => {
           this.#timers.delete(cancel);
-          this.mailbox.put(() => signal.aborted ? undefined : fn()); // a crash may come before its turn
+          // A crash may come before its turn, or a message whose handler cancels it.
+          this.mailbox.put(() => signal.aborted || cancelled ? undefined : fn());
           this.wake();
         });
         this.#timers.add(cancel);
         return () => {
+          cancelled = true;
           this.#timers.delete(cancel);
           cancel();
         };

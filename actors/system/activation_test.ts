@@ -202,3 +202,28 @@ Deno.test("ActorContext.after() does not run for the behaviour that follows a cr
   await sim.run({ forMs: 100 });
   assert.equal(ran.includes(1), false);
 });
+
+Deno.test("ActorContext.after() does not run what is cancelled while its turn waits", async () => {
+  const sim = new Simulation({ seed: 1 });
+  const system = sim.node("n1", directoryOf(() => "n1"));
+  const ran: string[] = [];
+  system.register(
+    defineActor({
+      kind: "busy",
+      config: z.object({}),
+      messages: { work: z.object({}) },
+      create: (ctx) => ({
+        async work() {
+          const cancel = ctx.after(5, () => void ran.push("cancelled"));
+          ctx.after(5, () => void ran.push("kept"));
+          await new Promise<void>((resolve) => sim.clock.after(10, resolve));
+          cancel(); // both are due, and wait for the end of this turn
+        },
+      }),
+    }),
+    { config: {} },
+  );
+  await sim.until(system.ask("t/busy/a", { type: "work" }));
+  await sim.run({ forMs: 100 });
+  assert.deepEqual(ran, ["kept"]);
+});

@@ -70,7 +70,10 @@ export interface ActorContext<S = unknown> {
    * `peer_lost`, `not_active` ...
    */
   ask(to: string, message: Message, options?: AskOptions): Promise<unknown>;
-  /** Runs `fn` as a turn of this actor after `ms`; the returned function cancels. */
+  /**
+   * Runs `fn` as a turn of this actor after `ms`, unless the returned function was called before that
+   * turn.
+   */
   after(ms: number, fn: () => unknown): () => void;
   /** Milliseconds, monotonic. */
   now(): number;
