@@ -234,6 +234,33 @@ Deno.test("clusterActor lets the old deployment make room, where both do not fit
   assert.deepEqual(serving("n0"), ["n0", "n1"]);
 });
 
+Deno.test("clusterActor serves on while an earlier deployment has yet to make room", async () => {
+  const { sim, hosts, join, serving } = clusterWorld();
+  await join(0);
+  await sim.run({ forMs: 500 });
+  const host = hosts.get("n0")!;
+  const request = Promise.withResolvers<void>();
+  host.requests = request.promise;
+  await join(1);
+  await sim.run({ forMs: 500 });
+  const [first, second] = host.prepared;
+  const { prepare } = host;
+  host.prepare = function (deployment) {
+    if (this.retired.includes(first)) return prepare.call(this, deployment);
+    const message = "7 MiB are missing";
+    throw new OrreryError({ group: "cluster", code: "not_enough_memory", message });
+  };
+  await join(2);
+  await sim.run({ forMs: 60_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1"], "a request of the first deployment still runs");
+  host.requests = Promise.resolve();
+  request.resolve();
+  await sim.run({ forMs: 15_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1", "n2"]);
+  const since = host.adopted.slice(host.adopted.findIndex((d) => d?.id === second));
+  assert.ok(since.every((d) => d !== undefined), "requests could be answered all the time");
+});
+
 Deno.test("clusterActor lets go what a failed placement has loaded", async () => {
   const { sim, hosts, join } = clusterWorld();
   await join(0);

@@ -1,6 +1,7 @@
 /**
  * Has the members load the stages of a deployment. Where the one that serves and the new one do not
- * fit into memory side by side, the old one is retired first, once its requests are over.
+ * fit into memory side by side, the old one is retired first, once its requests are over. Before that,
+ * those that served earlier must be gone: the new one may fit then.
  *
  * @module
  */
@@ -53,7 +54,8 @@ export class Preparation {
         if (!hasCode(error, "not_enough_memory") || hopeless || attempt === ROOM_ATTEMPTS) {
           throw error;
         }
-        if (serving.current && valid()) {
+        // Those before it may have been in the way: it serves on until they have made room.
+        if (serving.current && serving.parting === 0 && valid()) {
           serving.adopt(undefined, "the layers move: nodes make room for them");
         }
         do {
