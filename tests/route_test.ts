@@ -11,7 +11,7 @@ import { PROMPTS } from "./support/prompts.ts";
 import { inFolder } from "./support/store_folder.ts";
 
 const ASKED = PROMPTS.slice(0, 6);
-const OUTLINED = "How does a battery work?";
+const OUTLINED = "How do birds fly?";
 
 Deno.test("POST /v1/chat/completions gives the same tokens by both routes, drafts and branches included", async () => {
   await inFolder(async (data) => {
