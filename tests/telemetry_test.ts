@@ -161,9 +161,11 @@ Deno.test("deno.json keeps Deno from looking for a newer version in the tasks th
 Deno.test("ONNX Runtime's library is opened only where its telemetry is off already", async () => {
   const expected = {
     'from "onnxruntime-node"': ["tests/oracle/onnxruntime.ts"],
-    // The launcher opens the C library to be replaced by the node.
+    // The launcher opens the C library to be replaced by the node, a node the system's sockets to
+    // learn its own address.
     "Deno.dlopen(": [
-      ...["runtime/cli/replace_process.ts", "runtime/engine/library.ts", "runtime/engine/ort.ts"],
+      ...["runtime/cli/replace_process.ts", "runtime/cluster/local_address.ts"],
+      ...["runtime/engine/library.ts", "runtime/engine/ort.ts"],
     ],
     "ortLibrary(": ["runtime/engine/library.ts"],
   };
