@@ -3,8 +3,8 @@
  * way has the undisturbed text.
  */
 import assert from "node:assert/strict";
-import { ETCD } from "../support/etcd_server.ts";
-import { runFaults } from "../support/run_faults.ts";
+import { ETCD } from "./support/etcd_server.ts";
+import { runFaults } from "./support/run_faults.ts";
 
 const why = ETCD ? "" : " (skipped: there is no etcd on the PATH)";
 
