@@ -74,6 +74,7 @@ export {
   type FetchedBlob,
   type GenerationDefaults,
   isNoSpace,
+  joinVocabularies,
   ModelParts,
   type ModelSource,
   ModelStore,
@@ -89,6 +90,7 @@ export {
   TEXT_FILES,
   vocabularyBridge,
   vocabularyDifference,
+  type VocabularyJoin,
 } from "./store/mod.ts";
 export * from "./text/mod.ts";
 export * from "./tools/mod.ts";

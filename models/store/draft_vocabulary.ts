@@ -29,6 +29,27 @@ export async function vocabularyDifference(
   return tokenizerDifference(of, by, rows);
 }
 
+/** How a draft model is used whose token ids mean something else than the target's. */
+export interface VocabularyJoin {
+  /** How they differ, in words. */
+  difference: string;
+  /** What joins them. A string: why nothing can. */
+  bridge: TextBridge | string;
+}
+
+/**
+ * What joins the vocabularies of a target and its draft model; undefined: they are equal. Throws as
+ * {@linkcode vocabularyDifference}.
+ */
+export async function joinVocabularies(
+  target: StoredModel,
+  draft: StoredModel,
+): Promise<VocabularyJoin | undefined> {
+  const difference = await vocabularyDifference(target, draft);
+  if (difference === undefined) return undefined;
+  return { difference, bridge: await vocabularyBridge(target, draft) };
+}
+
 /** What joins the vocabularies of two models. A string: why nothing can. */
 export async function vocabularyBridge(
   target: StoredModel,

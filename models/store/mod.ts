@@ -24,4 +24,9 @@ export {
 } from "./store.ts";
 export { type StoredModel } from "./stored_model.ts";
 export { TEXT_FILES } from "./text_files.ts";
-export { vocabularyBridge, vocabularyDifference } from "./draft_vocabulary.ts";
+export {
+  joinVocabularies,
+  vocabularyBridge,
+  vocabularyDifference,
+  type VocabularyJoin,
+} from "./draft_vocabulary.ts";

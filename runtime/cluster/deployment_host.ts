@@ -32,10 +32,9 @@ import {
 } from "../../actors/mod.ts";
 import {
   frequentTokens,
+  joinVocabularies,
   type ModelStore,
   type StoredModel,
-  vocabularyBridge,
-  vocabularyDifference,
 } from "../../models/mod.ts";
 import type { ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
@@ -427,8 +426,8 @@ export class DeploymentHost implements MemberDuties {
       : await frequentTokens(stored.dir, { count, vocab });
     const stage = { node: system.node, first: 0, last: layers - 1, tokens };
     const { eosTokens } = await stored.generationDefaults();
+    const bridge = await draftBridge(entry.stored, stored); // nothing is loaded where it throws
     const engine = await this.#engines.load(to, stored, stage);
-    const bridge = await draftBridge(entry.stored, stored);
     return {
       ...{ engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab },
       ...(bridge && { bridge }),
@@ -489,9 +488,9 @@ async function draftBridge(
   target: StoredModel,
   draft: StoredModel,
 ): Promise<DraftBridge | undefined> {
-  const difference = await vocabularyDifference(target, draft);
-  if (difference === undefined) return undefined;
-  const bridge = await vocabularyBridge(target, draft);
+  const join = await joinVocabularies(target, draft);
+  if (!join) return undefined;
+  const { difference, bridge } = join;
   if (typeof bridge !== "string") return bridge;
   const [model, by] = [target.manifest.name, draft.manifest.name];
   throw new OrreryError({

@@ -7,10 +7,9 @@
 import {
   groupsOf,
   headBytes,
+  joinVocabularies,
   type Manifest,
   type StoredModel,
-  vocabularyBridge,
-  vocabularyDifference,
 } from "../../models/mod.ts";
 
 /** A draft model must be expected to decode at least this many times as fast as none. */
@@ -104,13 +103,13 @@ export async function judgeDraft(target: StoredModel, draft: StoredModel): Promi
   const equal = expectedGain(acceptance, cost);
   // Another tokenizer can only make it slower.
   if (equal < LEAST_GAIN) return { ...verdict, gain: equal, why: `${reads}, which gains nothing` };
-  const difference = await vocabularyDifference(target, draft);
-  if (difference === undefined) {
+  const join = await joinVocabularies(target, draft);
+  if (!join) {
     const why = `an equal tokenizer; ${reads}: ${expected(equal, acceptance)}`;
     return { ...verdict, gain: equal, pays: true, why };
   }
+  const { difference, bridge } = join;
   const other = `another tokenizer (${difference})`;
-  const bridge = await vocabularyBridge(target, draft);
   if (typeof bridge === "string") return { ...verdict, why: `${other}, and ${bridge}` };
   if (target.manifest.geometry.context > geometry.context) {
     return { ...verdict, why: `${other}, and its context of ${geometry.context} is shorter` };
