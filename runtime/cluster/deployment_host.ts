@@ -15,7 +15,6 @@ import {
   drafterActor,
   drafterAddress,
   headActor,
-  headAddress,
   type HeadEngine,
   type KvRoom,
   type LoadedDraft,
@@ -40,7 +39,7 @@ import type { ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import { NodeWeights } from "../weights/mod.ts";
-import { atNode, headToLoad, stageToLoad } from "./engines_to_load.ts";
+import { atBackup, headToLoad, stageToLoad, standByEngines } from "./engines_to_load.ts";
 import { MovingParts } from "./moving_parts.ts";
 import {
   isBefore,
@@ -50,7 +49,7 @@ import {
   retired,
 } from "./prepared_models.ts";
 import type { StageLoader } from "./stage_loader.ts";
-import { type Wanted, WarmEngines } from "./warm_engines.ts";
+import { WarmEngines } from "./warm_engines.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
@@ -193,21 +192,16 @@ export class DeploymentHost implements MemberDuties {
    * Loads the engines of these stages and shards of a deployment that serves, and no others of it: this
    * node is their backup, and has them at once where they come to it. What has no room is left out.
    */
-  async standBy({ id, stages, head }: StandBy, signal: AbortSignal): Promise<void> {
-    const { node } = this.#options.system;
+  async standBy(parts: StandBy, signal: AbortSignal): Promise<void> {
+    const { id } = parts;
     const entry = this.#models.get(id);
     if (!entry) throw retired(`deployment ${id}`, { id });
-    const { deployment } = entry;
-    const at = atNode(deployment, node, { stages, head });
-    await this.#models.fetch(at, signal);
-    const there = { ...entry, deployment: at };
-    const all = new Map<string, Wanted | undefined>([
-      ...stages.map((i) => [stageAddress(id, i), stageToLoad(there, `${i}`)] as const),
-      ...head.map((i) => [headAddress(id, i), headToLoad(there, `${i}`)] as const),
-    ]);
+    const before = entry.deployment;
+    const deployment = atBackup(before, this.#options.system.node, parts);
+    await this.#models.fetch(deployment, signal);
     await this.#engines.keep(id, {
-      all,
-      valid: () => this.#models.get(id)?.deployment === deployment,
+      all: standByEngines({ ...entry, deployment }, parts),
+      valid: () => this.#models.get(id)?.deployment === before,
     });
   }
 

@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { type Deployment, type HeadShard, type HeadTokens, SOLO } from "../../actors/mod.ts";
+import {
+  type Deployment,
+  headAddress,
+  type HeadShard,
+  type HeadTokens,
+  SOLO,
+  stageAddress,
+  type StandBy,
+} from "../../actors/mod.ts";
 import { headBounds, type StoredModel } from "../../models/mod.ts";
 import type { LoadedLayers } from "./stage_loader.ts";
 
@@ -26,6 +34,9 @@ export interface HeadToLoad {
   stored: StoredModel;
   parts: HeadShard;
 }
+
+/** The engine of a stage or of a shard. */
+export type EngineToLoad = StageToLoad | HeadToLoad;
 
 /** The engine of the stage with this key; undefined: the deployment has no such stage. */
 export function stageToLoad(of: DeployedModel, key: string): StageToLoad | undefined {
@@ -51,19 +62,30 @@ export function headToLoad(
   return parts && { kind: "head", stored, parts };
 }
 
-/** A deployment, with the stages and shards with these indices at this node. */
-export function atNode(
-  deployment: Deployment,
-  node: string,
-  { stages, head }: { stages: readonly number[]; head: readonly number[] },
-): Deployment {
+/** A deployment, with these parts of it at a node that is their backup. */
+export function atBackup(deployment: Deployment, node: string, parts: StandBy): Deployment {
   const here = <T>(places: readonly T[], indices: readonly number[]): T[] =>
     places.map((place, i) => indices.includes(i) ? { ...place, node } : place);
   return {
     ...deployment,
-    stages: here(deployment.stages, stages),
-    ...(deployment.head && { head: here(deployment.head, head) }),
+    stages: here(deployment.stages, parts.stages),
+    ...(deployment.head && { head: here(deployment.head, parts.head) }),
   };
+}
+
+/** The engines of these parts by address; an index that the deployment does not have is left out. */
+export function standByEngines(of: DeployedModel, parts: StandBy): Map<string, EngineToLoad> {
+  const { id } = of.deployment;
+  const engines = new Map<string, EngineToLoad>();
+  for (const i of parts.stages) {
+    const stage = stageToLoad(of, `${i}`);
+    if (stage) engines.set(stageAddress(id, i), stage);
+  }
+  for (const i of parts.head) {
+    const shard = headToLoad(of, `${i}`);
+    if (shard) engines.set(headAddress(id, i), shard);
+  }
+  return engines;
 }
 
 /** The tokens of a shard's parts. */

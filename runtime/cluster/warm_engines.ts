@@ -12,15 +12,12 @@
 import { getLogger } from "@logtape/logtape";
 import type { HeadEngine, HeadShard, KvRoom, StageEngine } from "../../actors/mod.ts";
 import type { StoredModel } from "../../models/mod.ts";
-import type { HeadToLoad, StageToLoad } from "./engines_to_load.ts";
+import type { EngineToLoad } from "./engines_to_load.ts";
 import type { LoadedLayers, StageLoader } from "./stage_loader.ts";
 
 const log = getLogger(["orrery", "cluster"]);
 
 type Engine = StageEngine | HeadEngine;
-
-/** What is to be loaded: an engine is handed over only to what is exactly the same. */
-export type Wanted = StageToLoad | HeadToLoad;
 
 /** An engine without an actor. */
 interface Spare {
@@ -45,13 +42,13 @@ export class WarmEngines implements StageLoader {
   }
 
   async load(to: string, stored: StoredModel, layers: LoadedLayers): Promise<StageEngine> {
-    const wanted: Wanted = { kind: "stage", stored, layers };
+    const wanted: EngineToLoad = { kind: "stage", stored, layers };
     return await this.#taken(to, wanted) as StageEngine | undefined ??
       await this.#loader.load(to, stored, layers);
   }
 
   async loadHead(to: string, stored: StoredModel, parts: HeadShard): Promise<HeadEngine> {
-    const wanted: Wanted = { kind: "head", stored, parts };
+    const wanted: EngineToLoad = { kind: "head", stored, parts };
     return await this.#taken(to, wanted) as HeadEngine | undefined ??
       await this.#loader.loadHead(to, stored, parts);
   }
@@ -67,8 +64,8 @@ export class WarmEngines implements StageLoader {
    * @param deployment Its id: the part of an address before the first slash.
    */
   async keep(deployment: string, { all, valid }: {
-    /** By address; undefined: the deployment has no such part. */
-    all: ReadonlyMap<string, Wanted | undefined>;
+    /** By address. */
+    all: ReadonlyMap<string, EngineToLoad>;
     /** Whether they are still wanted. */
     valid: () => boolean;
   }): Promise<void> {
@@ -78,7 +75,7 @@ export class WarmEngines implements StageLoader {
     });
     if (!valid()) return;
     const added = [...all].filter(([to]) => !this.#spares.has(to));
-    await Promise.all(added.map(([to, wanted]) => wanted && this.#add(to, wanted)));
+    await Promise.all(added.map(([to, wanted]) => this.#add(to, wanted)));
   }
 
   /** Unloads the engines of a deployment, but those that `keeps` names. @default keeps none */
@@ -98,7 +95,7 @@ export class WarmEngines implements StageLoader {
   }
 
   /** The engine for this address, which is the caller's from now on; undefined: it must be loaded. */
-  async #taken(to: string, wanted: Wanted): Promise<Engine | undefined> {
+  async #taken(to: string, wanted: EngineToLoad): Promise<Engine | undefined> {
     const spare = this.#spares.get(to);
     if (spare?.wanted !== textOf(wanted)) {
       await this.close(); // what is needed now comes first
@@ -110,7 +107,7 @@ export class WarmEngines implements StageLoader {
     return engine;
   }
 
-  #add(to: string, wanted: Wanted): Promise<void> {
+  #add(to: string, wanted: EngineToLoad): Promise<void> {
     const spare: Spare = {
       wanted: textOf(wanted),
       engine: this.#loading.then(() => {
@@ -126,7 +123,7 @@ export class WarmEngines implements StageLoader {
     });
   }
 
-  #loadSpare(to: string, wanted: Wanted): Promise<Engine> {
+  #loadSpare(to: string, wanted: EngineToLoad): Promise<Engine> {
     const { kind, stored } = wanted;
     return kind === "stage"
       ? this.#loader.load(to, stored, { ...wanted.layers, spare: true })
@@ -145,8 +142,8 @@ export class WarmEngines implements StageLoader {
   }
 }
 
-/** What is compared: a model's folder and manifest, and which of it is loaded. */
-function textOf(wanted: Wanted): string {
+/** An engine is handed over only where this is equal: a model's folder and manifest, and which of it is loaded. */
+function textOf(wanted: EngineToLoad): string {
   const { kind, stored: { dir, manifest } } = wanted;
   const what = kind === "stage" ? wanted.layers : wanted.parts;
   return JSON.stringify([kind, dir, manifest, what]);
