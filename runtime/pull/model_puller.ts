@@ -6,7 +6,7 @@
 import { hasCode } from "../../actors/mod.ts";
 import type { ModelStore } from "../../models/mod.ts";
 import type { PullService, PullStep } from "../api/mod.ts";
-import type { Adder } from "./adder.ts";
+import type { Adder, AdderClaim } from "./adder.ts";
 import { pullTarget } from "./pull_name.ts";
 
 /** Options of a {@linkcode ModelPuller}. */
@@ -41,21 +41,29 @@ export class ModelPuller implements PullService {
     signal.throwIfAborted();
     yield { status: "pulling manifest" };
     const steps = adder.run({ from: "hub", target, endpoint, token }, signal);
-    try {
-      for (;;) {
-        const { done, value } = await steps.next();
-        if (done) return yield* lastSteps(value);
-        claim.tell(value);
-        yield value;
-      }
-    } finally {
-      await steps.return(""); // stops the thread where nobody takes its steps any more
+    yield* toldSteps(steps, claim);
+  }
+}
+
+/** The steps by which a model is added, told to whoever asks what is being added, and the last ones. */
+export async function* toldSteps(
+  steps: AsyncGenerator<PullStep, string>,
+  claim: AdderClaim,
+): AsyncGenerator<PullStep, void> {
+  try {
+    for (;;) {
+      const { done, value } = await steps.next();
+      if (done) return yield* lastSteps(value);
+      claim.tell(value);
+      yield value;
     }
+  } finally {
+    await steps.return(""); // stops the thread where nobody takes its steps any more
   }
 }
 
 /** The steps behind a model that is in the store under this name. */
-export function* lastSteps(name: string): Generator<PullStep, void> {
+function* lastSteps(name: string): Generator<PullStep, void> {
   yield { status: "writing manifest" };
   yield { status: `stored as ${name}; serve it: deno task start --model ${name}` };
   yield { status: "success" };

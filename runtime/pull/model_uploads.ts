@@ -15,7 +15,7 @@ import {
   type UploadService,
 } from "../api/mod.ts";
 import type { Adder, AdderClaim } from "./adder.ts";
-import { isStored, lastSteps } from "./model_puller.ts";
+import { isStored, toldSteps } from "./model_puller.ts";
 import { UploadFolder } from "./upload_folder.ts";
 
 /** Most bytes of a model's files together, where nobody says. */
@@ -151,16 +151,9 @@ class Upload implements ModelUpload {
     const source = sourceOf(this.#files, folder.path);
     const steps = adder.run({ from: "files", source, name, precision }, signal);
     try {
-      for (;;) {
-        const { done, value } = await steps.next();
-        if (done) return yield* lastSteps(value);
-        claim.tell(value);
-        yield value;
-      }
+      yield* toldSteps(steps, claim);
     } catch (error) {
       throw ofFiles(error, folder.path);
-    } finally {
-      await steps.return("");
     }
   }
 
