@@ -26,10 +26,8 @@ import { OutlineScorer, readSections, type Topic } from "./outline/score.ts";
 import { type MeasuredAnswer, type Pair, printPairs, share } from "./outline/table.ts";
 import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
-import { type Node, startNode } from "../../runtime/node.ts";
-
-/** Longest time for an answer or for the start of the node, in milliseconds. */
-const PATIENCE_MS = 120_000;
+import { askServed, openServedNode } from "./shared/served_node.ts";
+import type { Node } from "../../runtime/node.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -69,7 +67,7 @@ async function main(): Promise<void> {
   const topics = Array.from({ length: n }, (_, i) => all[Math.floor(i * all.length / n)]);
   console.log(describeMachine({ load: true }));
   await inTemporaryFolder(async (dir) => {
-    const node = await openNode(dir);
+    const node = await openServedNode(dir);
     try {
       const { embedded, sets } = await askAll(node, { topics, scorer });
       const limit = maxTokens === undefined
@@ -101,7 +99,7 @@ async function askModel(model: string): Promise<void> {
     ...CHAT_TEMPLATES,
     ...(args.point === undefined ? {} : { point: args.point }),
   };
-  const node = await openNode(args.data, { model, templates });
+  const node = await openServedNode(args.data, { model, graph: graphOf(model, templates) });
   try {
     console.log(describeMachine({ load: true }));
     const answers: BranchedAnswer[] = [];
@@ -149,39 +147,9 @@ function wholeNumber(option: string, text: string): number {
   Deno.exit(2);
 }
 
-/** Starts a node that serves one model alone, with one engine thread and no drafts. */
-async function openNode(
-  data: string,
-  chosen?: { model: string; templates: OutlineTemplates },
-): Promise<Node> {
-  const ready = Promise.withResolvers<void>();
-  const late = setTimeout(
-    () => ready.reject(new Error(`the node does not serve after ${PATIENCE_MS} ms`)),
-    PATIENCE_MS,
-  );
-  const node = await startNode({
-    host: "127.0.0.1",
-    port: 0,
-    mailboxPort: 0,
-    data,
-    threads: 1,
-    draft: "none",
-    nodes: 1,
-    ...(chosen && {
-      model: chosen.model,
-      graph: parseGraph(
-        JSON.stringify({
-          model: chosen.model,
-          actors: { outline: { templates: chosen.templates } },
-        }),
-        { file: "bench.json" },
-      ),
-    }),
-    onServe: (deployment) => deployment && ready.resolve(),
-  });
-  await ready.promise.finally(() => clearTimeout(late));
-  return node;
-}
+/** A graph in which outlines of this model are asked for by these templates. */
+const graphOf = (model: string, templates: OutlineTemplates) =>
+  parseGraph(JSON.stringify({ model, actors: { outline: { templates } } }), { file: "bench.json" });
 
 async function askAll(
   node: Node,
@@ -221,20 +189,8 @@ async function ask(
 ): Promise<MeasuredAnswer> {
   const started = performance.now();
   const cpu = process.cpuUsage();
-  const response = await fetch(`${node.url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      messages: [{ role: "user", content: question }],
-      temperature: 0,
-      max_tokens: maxTokens,
-      orrery: { mode, points },
-    }),
-    signal: AbortSignal.timeout(PATIENCE_MS),
-  });
-  if (!response.ok) throw new Error(`${response.status} for ${question}: ${await response.text()}`);
   const { choices: [{ message, finish_reason }], usage, orrery } = responseSchema.parse(
-    await response.json(),
+    await askServed(node, question, { max_tokens: maxTokens, orrery: { mode, points } }),
   );
   const { user, system } = process.cpuUsage(cpu);
   return {

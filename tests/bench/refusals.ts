@@ -10,11 +10,12 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { z } from "zod";
 import { readTopics } from "./outline/corpus.ts";
 import { readKnownTopics, readOffTopic } from "./refusals/questions.ts";
 import { RefusalScorer, type Verdict } from "./refusals/score.ts";
 import { alignRows, describeMachine } from "./shared/figures.ts";
-import { askNode, openEmbeddedNode } from "./refusals/ask.ts";
+import { askServed, openServedNode } from "./shared/served_node.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 
 /** Questions that are asked at the same time. */
@@ -24,6 +25,11 @@ const AT_ONCE = 8;
 const PLAIN_TOKENS = 32;
 
 const MODES = ["plain", "outline", "auto"];
+
+const responseSchema = z.object({
+  choices: z.array(z.object({ message: z.object({ content: z.string() }) })).length(1),
+  orrery: z.object({ mode: z.string() }),
+});
 
 const { values: args } = parseArgs({
   options: {
@@ -72,15 +78,20 @@ async function askAll(
   questions: readonly { kind: string; question: string; id?: string }[],
 ): Promise<Judged[]> {
   const scorer = new RefusalScorer(await readTopics());
-  const node = await openEmbeddedNode(dir);
+  const node = await openServedNode(dir);
   const judged: Judged[] = [];
   try {
     const left = questions.values();
     const worker = async () => {
       for (const { kind, question, id } of left) {
-        const maxTokens = args.mode === "plain" ? PLAIN_TOKENS : undefined;
-        const { text, mode } = await askNode(node, { question, mode: args.mode, maxTokens });
-        const verdict = scorer.judge(text, { id, outline: mode.startsWith("outline") });
+        const { choices: [{ message }], orrery } = responseSchema.parse(
+          await askServed(node, question, {
+            max_tokens: args.mode === "plain" ? PLAIN_TOKENS : undefined,
+            orrery: { mode: args.mode },
+          }),
+        );
+        const text = message.content;
+        const verdict = scorer.judge(text, { id, outline: orrery.mode.startsWith("outline") });
         judged.push({ kind, question, text, verdict });
       }
     };
