@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- its lines are its answers
 /**
- * `deno task bench:shapes [--shape NAME]... [--nodes 2,4] [--tokens 48]`: memory and speed of models of
+ * `deno task bench:shapes [--shape NAME]... [--nodes 1,2,4] [--tokens 48]`: memory and speed of models of
  * a real shape with random weights (q4), on nodes of this machine with a thread each that share the
  * layers evenly.
  *
@@ -46,7 +46,7 @@ const SHAPES: Record<string, { text: string; geometry: Geometry }> = {
 const { values: args } = parseArgs({
   options: {
     shape: { type: "string", multiple: true, default: [] },
-    nodes: { type: "string", default: "2,4" },
+    nodes: { type: "string", default: "1,2,4" },
     tokens: { type: "string", default: "48" },
   },
 });
