@@ -68,6 +68,10 @@ const lfm2 = (config: Config): Record<string, GgufField> => ({
 
 /** What the converter writes, and how it changes tensors. */
 interface Family {
+  /** Folder of the checkpoint. @default the family's name here */
+  fixture?: string;
+  /** Tensors of a layer that the converter finds below each other in one. */
+  fused?: Record<string, string[]>;
   permuted?: true;
   gainOffset?: number;
   /** Metadata beside those of all families, without the architecture before the key. */
@@ -150,6 +154,43 @@ const FAMILIES: Record<string, Family> = {
   },
   exaone4_full: {},
   glm4: {},
+  glm: {},
+  "glm, its queries, keys and values in one tensor": {
+    fixture: "glm",
+    fused: Object.fromEntries(
+      ["weight", "bias"].map((
+        kind,
+      ) => [`attn_qkv.${kind}`, ["q", "k", "v"].map((one) => `attn_${one}.${kind}`)]),
+    ),
+  },
+  glm4_moe: {
+    extra: (config) => ({
+      ...fieldsOf({
+        "expert_count": "n_routed_experts",
+        "expert_used_count": "num_experts_per_tok",
+        "expert_feed_forward_length": "moe_intermediate_size",
+        "expert_shared_count": "n_shared_experts",
+        "leading_dense_block_count": "first_k_dense_replace",
+        "nextn_predict_layers": "num_nextn_predict_layers",
+      })(config),
+      "block_count": u32(Number(config.num_hidden_layers) + 1),
+      "expert_weights_scale": f32(1.5),
+      "expert_weights_norm": { type: "bool", value: true },
+    }),
+  },
+  ministral3: {
+    permuted: true,
+    extra: () => ({
+      "rope.scaling.type": { type: "string", value: "yarn" },
+      "rope.scaling.factor": f32(4),
+      "rope.scaling.original_context_length": u32(128),
+      "rope.scaling.yarn_beta_fast": f32(4),
+      "rope.scaling.yarn_beta_slow": f32(1),
+      "rope.scaling.yarn_log_multiplier": f32(1),
+      "attention.temperature_scale": f32(0.1),
+    }),
+  },
+  mistral: { permuted: true, config: { sliding_window: null } },
   seed_oss: {},
   cohere: {
     extra: (config) => ({ ...layerNorm("layer_norm_eps")(config), "logit_scale": f32(0.3) }),
@@ -314,9 +355,33 @@ function nameIn(names: Record<string, string>, name: string): string {
   return given.replace("#", number);
 }
 
-for (const [fixture, { arch, names }] of Object.entries(NAMES)) {
-  const { permuted, gainOffset = 0, extra, config: changes } = FAMILIES[fixture];
-  Deno.test(`ModelStore.add() gives a GGUF file of ${fixture} its checkpoint's model`, async () => {
+/** Puts the tensors of each layer that lie in one below each other. */
+function fuse(entries: GgufEntry[], fused: Record<string, string[]>): GgufEntry[] {
+  const left = new Map(entries.map((entry) => [entry.name, entry]));
+  for (const { name } of entries) {
+    const [, layer, rest] = /^(blk\.\d+\.)(.*)$/.exec(name) ?? [];
+    for (const [whole, parts] of Object.entries(fused)) {
+      if (rest !== parts[0]) continue;
+      const found = parts.map((part) => left.get(layer + part)!);
+      const rows = found.reduce((sum, { shape }) => sum + shape[0], 0);
+      const data = new Uint8Array(found.flatMap((part) => [...part.data]));
+      const shape = [rows, ...found[0].shape.slice(1)];
+      left.set(layer + whole, { ...found[0], name: layer + whole, shape, data });
+      for (const part of found) left.delete(part.name);
+    }
+  }
+  return [...left.values()];
+}
+
+Deno.test("every fixture whose names gguf-py gave has a family here", () => {
+  const fixtures = Object.entries(FAMILIES).map(([name, { fixture = name }]) => fixture);
+  assert.deepEqual([...new Set(fixtures)].sort(), Object.keys(NAMES).sort());
+});
+
+for (const [family, how] of Object.entries(FAMILIES)) {
+  const { fixture = family, fused = {}, permuted, gainOffset = 0, extra, config: changes } = how;
+  const { arch, names } = NAMES[fixture];
+  Deno.test(`ModelStore.add() gives a GGUF file of ${family} its checkpoint's model`, async () => {
     await inFolder(async (dir) => {
       const folder = join(dir, fixture);
       await mkdir(folder);
@@ -346,7 +411,9 @@ for (const [fixture, { arch, names }] of Object.entries(NAMES)) {
       }
       const rope = config.rope_parameters ?? {};
       const partial = rope.partial_rotary_factor ?? config.partial_rotary_factor;
-      const rotated = partial ?? { glm4: 0.5, stablelm: 0.25, nemotron: 0.5, phi2: 0.5 }[arch] ?? 1;
+      const rotated = partial ??
+        { chatglm: 0.5, glm4: 0.5, glm4moe: 0.5, stablelm: 0.25, nemotron: 0.5, phi2: 0.5 }[arch] ??
+        1;
       const theta = rope.rope_theta ?? config.rope_theta;
       const common = ggufMetadata(arch, {
         ...config,
@@ -358,7 +425,7 @@ for (const [fixture, { arch, names }] of Object.entries(NAMES)) {
       const file = join(dir, `${fixture}.gguf`);
       const tokens = await ggufTokenizerFields(texts.dir);
       const metadata = { ...common, ...Object.fromEntries(own), ...tokens };
-      await Deno.writeFile(file, encodeGguf(metadata, entries));
+      await Deno.writeFile(file, encodeGguf(metadata, fuse(entries, fused)));
 
       const store = await ModelStore.open(join(dir, "store"));
       const options = { precision: "f32" } as const;

@@ -37,7 +37,10 @@ function inFused(
     return {
       ...spec,
       name: `${prefix}${name}`,
-      within: { shape: [sum(rows), spec.shape[1]], firstRow: sum(rows.slice(0, at)) },
+      within: {
+        shape: [sum(rows), ...spec.shape.slice(1)],
+        firstRow: sum(rows.slice(0, at)),
+      },
     };
   }
   return spec;

@@ -5,7 +5,7 @@
  * @module
  */
 import { ggufError } from "./gguf.ts";
-import type { Metadata } from "./gguf_metadata.ts";
+import { type Metadata, single } from "./gguf_metadata.ts";
 import type { GgufPlaces } from "./gguf_names.ts";
 
 /** A family as llama.cpp stores it. */
@@ -41,6 +41,9 @@ function scoreScalar(meta: Metadata, layersOf27b: number): number {
     ? meta.required("embedding_length") / meta.required("attention.head_count")
     : meta.headDim;
 }
+
+/** Gate and up of an MLP in one tensor. */
+const FUSED_MLP = { "ffn_up.weight": ["mlp.gate", "mlp.up"] };
 
 /** Stems of the second norm in families that call it after attention. */
 const MLP_NORM_AFTER = { "mlp_norm": "post_attention_norm" };
@@ -102,6 +105,53 @@ const GRANITE_MOE_SHARED: GgufFamily = {
     ...expertFields(meta),
     ...graniteFields(meta),
     shared_intermediate_size: meta.required("expert_shared_feed_forward_length"),
+  }),
+};
+
+/** GLM-4 9B, converted from the checkpoint of its class. */
+const GLM: GgufFamily = {
+  architecture: "GlmForCausalLM",
+  partial: true,
+  fused: FUSED_MLP,
+  fields: (meta) => ({ attention_bias: meta.hasBias("attn_q") }),
+};
+
+/** GLM-4 9B as first published: queries, keys and values lie in one tensor. */
+const GLM_FUSED: GgufFamily = {
+  ...GLM,
+  fused: {
+    "attn_qkv.weight": ["attn.q", "attn.k", "attn.v"],
+    "attn_qkv.bias": ["attn.q_bias", "attn.k_bias", "attn.v_bias"],
+    ...FUSED_MLP,
+  },
+  fields: (meta) => ({ attention_bias: meta.hasBias("attn_qkv") }),
+};
+
+/** Mistral Small 3: no layer has a window. */
+const MISTRAL_SMALL: GgufFamily = {
+  architecture: "MistralForCausalLM",
+  permuted: true,
+  fields: () => ({ sliding_window: null }),
+};
+
+/** Ministral 3, whose queries are scaled beyond the original context. */
+const MINISTRAL3: GgufFamily = {
+  architecture: "Ministral3ForCausalLM",
+  permuted: true,
+  fields: (meta) => ({
+    sliding_window: null,
+    rope_scaling: null,
+    rope_parameters: {
+      rope_type: "yarn",
+      rope_theta: meta.number("rope.freq_base") ?? 10000,
+      factor: meta.required("rope.scaling.factor"),
+      original_max_position_embeddings: meta.required("rope.scaling.original_context_length"),
+      beta_fast: meta.number("rope.scaling.yarn_beta_fast") ?? 32,
+      beta_slow: meta.number("rope.scaling.yarn_beta_slow") ?? 1,
+      mscale: 1,
+      mscale_all_dim: meta.number("rope.scaling.yarn_log_multiplier") ?? 0,
+      llama_4_scaling_beta: single(meta.required("attention.temperature_scale")),
+    },
   }),
 };
 
@@ -168,10 +218,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
   phi3: {
     architecture: "Phi3ForCausalLM",
     partial: true,
-    fused: {
-      "attn_qkv.weight": ["attn.q", "attn.k", "attn.v"],
-      "ffn_up.weight": ["mlp.gate", "mlp.up"],
-    },
+    fused: { "attn_qkv.weight": ["attn.q", "attn.k", "attn.v"], ...FUSED_MLP },
     fields: (meta) => ({
       sliding_window: meta.number("attention.sliding_window") || null,
       original_max_position_embeddings: meta.number("rope.scaling.original_context_length"),
@@ -235,8 +282,30 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
   glm4: {
     architecture: "Glm4ForCausalLM",
     partial: true,
-    fused: { "ffn_up.weight": ["mlp.gate", "mlp.up"] },
+    fused: FUSED_MLP,
     fields: (meta) => ({ attention_bias: meta.hasBias("attn_q") }),
+  },
+  glm4moe: {
+    architecture: "Glm4MoeForCausalLM",
+    partial: true,
+    stems: MLP_NORM_AFTER,
+    experts: true,
+    fields: (meta) => {
+      const predicting = meta.number("nextn_predict_layers") ?? 0;
+      return {
+        num_hidden_layers: meta.required("block_count") - predicting,
+        num_nextn_predict_layers: predicting,
+        attention_bias: meta.hasBias("attn_q"),
+        use_qk_norm: meta.has("blk.0.attn_q_norm.weight"),
+        moe_intermediate_size: meta.required("expert_feed_forward_length"),
+        n_routed_experts: meta.required("expert_count"),
+        num_experts_per_tok: meta.required("expert_used_count"),
+        n_shared_experts: meta.number("expert_shared_count") ?? 0,
+        first_k_dense_replace: meta.required("leading_dense_block_count"),
+        routed_scaling_factor: meta.number("expert_weights_scale") ?? 1,
+        norm_topk_prob: meta.flag("expert_weights_norm") ?? true,
+      };
+    },
   },
   stablelm: {
     architecture: "StableLmForCausalLM",
@@ -320,8 +389,12 @@ export function familyOf(meta: Metadata, path: string): GgufFamily {
   if (architecture === "granitemoe" && meta.number("expert_shared_feed_forward_length")) {
     return GRANITE_MOE_SHARED;
   }
+  if (architecture === "mistral3") {
+    return meta.number("attention.temperature_scale") ? MINISTRAL3 : MISTRAL_SMALL;
+  }
+  if (architecture === "chatglm") return meta.has("blk.0.attn_qkv.weight") ? GLM_FUSED : GLM;
   if (Object.hasOwn(FAMILIES, architecture)) return FAMILIES[architecture];
-  const known = Object.keys(FAMILIES).join(", ");
+  const known = [...Object.keys(FAMILIES), "chatglm", "mistral3"].join(", ");
   throw ggufError(
     "architecture_unknown",
     path,

@@ -83,6 +83,15 @@ export class Metadata {
     return found as boolean[];
   }
 
+  /** Whether something holds; undefined: not stated. */
+  flag(key: string): boolean | undefined {
+    const found = this.#header.metadata.get(`${this.architecture}.${key}`);
+    if (found !== undefined && typeof found !== "boolean") {
+      throw this.#malformed(`${this.architecture}.${key} is neither true nor false`);
+    }
+    return found;
+  }
+
   /** Elements of a head. */
   get headDim(): number {
     return this.number("attention.key_length") ??
