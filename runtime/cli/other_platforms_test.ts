@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type LibraryPlace, otherPlatforms, removePlatforms } from "./other_platforms.ts";
 
 /** Folder of the package's libraries within a copy of the package. */
@@ -86,4 +86,16 @@ Deno.test("otherPlatforms() refuses where this machine's library is missing", ()
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
+});
+
+Deno.test("deno task slim has the permissions that it needs", async () => {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "-q", "slim", "--dry-run"],
+    cwd: join(import.meta.dirname!, "..", ".."),
+    env: { NO_COLOR: "1", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assert.equal(text(stderr), "");
+  assert.match(text(stdout), /would free [\d.]+ MiB/);
+  assert.equal(code, 0);
 });
