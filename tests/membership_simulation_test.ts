@@ -8,7 +8,8 @@ import { MEMBERSHIP } from "./simulations/membership.ts";
 import { assertCaught, assertSeeds, seedsFrom } from "./simulations/simulation_area.ts";
 
 Deno.test("clusterActor lists exactly the nodes that run, and removes none for slowness, on every seed", async () => {
-  await assertSeeds(MEMBERSHIP, seedsFrom(0, 40));
+  // In 406 and 491 a node dies for which others have stood in before.
+  await assertSeeds(MEMBERSHIP, [...seedsFrom(0, 38), 406, 491]);
 });
 
 for (const broken of MEMBERSHIP.broken) {

@@ -10,17 +10,16 @@
 import { type ActorContext, hasCode, type OrreryError, toOrreryError } from "../system/mod.ts";
 import { shapeSchema } from "../pipeline/mod.ts";
 import { Adoption } from "./adoption.ts";
-import { BACK_MS, MENDED_MS, PASSING, PLACE_AGAIN_MS, REPAIRED_MS } from "./copy_delays.ts";
+import { MENDED_MS, PASSING, PLACE_AGAIN_MS } from "./copy_delays.ts";
 import { CopyLoading } from "./copy_loading.ts";
 import { copyFields } from "./copy_name.ts";
+import { CopyRepair } from "./copy_repair.ts";
 import type { CopySource, CopyState, DeploymentCopyOptions } from "./copy_source.ts";
 import { LiveMoves } from "./live_moves.ts";
 import { type Deployment, servingNodes } from "./deployment.ts";
 import { type DoubtReport, Doubts } from "./doubts.ts";
 import type { FetchReport } from "./fetches.ts";
-import { MissingNodes } from "./missing_nodes.ts";
 import { type DeploymentPlacement, isModel, loads } from "./placement.ts";
-import { repaired, type RepairedOptions } from "./repair.ts";
 import { WarmBackups } from "./warm_backups.ts";
 
 /** See the module's text. */
@@ -39,13 +38,13 @@ export class DeploymentCopy {
   readonly #options: DeploymentCopyOptions;
   readonly #loading: CopyLoading;
   readonly #moves: LiveMoves;
+  readonly #repairs: CopyRepair;
   readonly #warm: WarmBackups;
   #source: CopySource;
   /** What is rolled out, and becomes the source once it serves; undefined: nothing is. */
   #next?: { source: CopySource; done: (rolledOut: boolean) => void };
   /** The deployment that serves and must be replaced, even by the same placement; "": none. */
   #condemned = "";
-  readonly #missing = new MissingNodes();
   /** The nodes that have prepared the deployment that serves. */
   #prepared: Set<string>;
   #changes = 0;
@@ -75,14 +74,23 @@ export class DeploymentCopy {
     });
     this.doubts = new Doubts(ctx);
     this.#loading = new CopyLoading(ctx, { serving: this.serving, memory, of, prepareMs });
-    this.#moves = new LiveMoves({
+    const parts = {
       ...{ serving: this.serving, loading: this.#loading, roster },
-      knows: (node) => this.#prepared.has(node),
-      told: (made, nodes) => {
+      told: (made: Deployment, nodes: string[]) => {
         this.#prepared = new Set(nodes);
         this.#last = made;
       },
+    };
+    this.#moves = new LiveMoves({
+      ...parts,
+      knows: (node) => this.#prepared.has(node),
       condemn: (id) => void (this.#condemned = id),
+    });
+    this.#repairs = new CopyRepair(ctx, {
+      ...parts,
+      source: () => this.#source,
+      condemned: ({ id }) => id === this.#condemned,
+      replace: () => void this.replace(),
     });
     this.#warm = new WarmBackups(ctx, {
       current: () => this.#placing ? undefined : this.serving.current,
@@ -132,11 +140,13 @@ export class DeploymentCopy {
   gone(node: string, why: string): void {
     // What is being loaded may serve before this is looked at.
     if (this.placements.some((placed) => servingNodes(placed).includes(node))) {
-      this.#missing.lost(node, why);
+      this.#repairs.missing.lost(node, why);
       return void this.replace({ anew: false });
     }
-    if (this.#missing.lostLater(node) && this.serving.current) return; // see REPAIRED_MS
-    void this.replace();
+    // Others have its layers, and those are placed anew later (REPAIRED_MS): until then nodes learn
+    // only that it is no member any more.
+    const later = this.#repairs.missing.lostLater(node) && this.serving.current !== undefined;
+    void this.replace({ anew: !later });
   }
 
   /** The nodes without which what serves cannot answer; none while layers are being placed. */
@@ -153,15 +163,7 @@ export class DeploymentCopy {
 
   /** What serves without these nodes; undefined: nothing serves, or nobody can take their layers. */
   spare(nodes: readonly string[]): Deployment | undefined {
-    const { current } = this.serving;
-    if (!current || current.id === this.#condemned) return undefined;
-    return this.#repair(current, { away: new Set([...this.#missing.away, ...nodes]) });
-  }
-
-  #repair(current: Deployment, options: Pick<RepairedOptions, "away" | "full">) {
-    const { all: members, able } = this.#options.roster;
-    const { bytesAt } = this.#source;
-    return repaired(current, { ...options, members, able, bytesAt });
+    return this.#repairs.spare(nodes);
   }
 
   /**
@@ -170,20 +172,14 @@ export class DeploymentCopy {
    */
   standIn(nodes: readonly string[], why: string): boolean {
     if (!this.without(nodes)) return false;
-    this.#missing.silent(nodes, why);
+    this.#repairs.missing.silent(nodes, why);
     void this.replace({ anew: false });
     return true;
   }
 
-  /**
-   * A member answers again in whose place others stood in. Layers that no plan has placed go back to
-   * it after a while.
-   */
+  /** A member answers again in whose place others stood in. */
   back(node: string): void {
-    this.#ctx.after(BACK_MS, () => {
-      const { current } = this.serving;
-      if (current && !current.plan && this.#missing.stoodIn(node)) void this.replace();
-    });
+    this.#repairs.back(node);
   }
 
   /** A node says how far it is with the weights that its layers need. */
@@ -262,8 +258,8 @@ export class DeploymentCopy {
   }
 
   /**
-   * Makes new placements until one was made for the members as they are now. `anew` false: a repair of
-   * what serves will do.
+   * Makes new placements until one was made for the members as they are now. `anew` false: it will do
+   * if what serves is repaired, or needs no repair.
    */
   async replace({ anew = true }: { anew?: boolean } = {}): Promise<void> {
     this.#changes++;
@@ -294,6 +290,7 @@ export class DeploymentCopy {
     const { usable } = roster;
     if (await this.#repaired(valid) || !valid()) return;
     if (await this.#handedOver(valid) || !valid()) return;
+    if (await this.#stayed(valid) || !valid()) return;
     // A cluster that has served continues with the members that are left.
     if (!this.#last && !this.#continues && usable.size < nodes) {
       return serving.adopt(undefined, `waiting for ${nodes} nodes, ${usable.size} joined`);
@@ -309,53 +306,29 @@ export class DeploymentCopy {
         ...{ signal: this.#ctx.signal, say },
         quick: !serving.current,
       });
-      if (!valid() || !await this.#deploy(source, placement, valid)) return;
+      if (!valid() || !await this.#deploy(source, placement, valid)) {
+        this.#anew = true; // the placement that was owed has not been made
+        return;
+      }
       this.failure = undefined;
       if (next && this.#next === next) this.#rolledOut(next);
     } catch (caught) {
-      if (!valid()) return; // the members changed meanwhile: the next round places for them
+      if (!valid()) {
+        this.#anew = true; // the members changed meanwhile: the next round places for them
+        return;
+      }
       if (next && this.#next === next && this.#last) return await this.#rollBack(caught, valid);
       await this.#failed(caught, valid);
     }
   }
 
-  /**
-   * Repairs the deployment that serves where nodes of it are gone, see `repair.ts`: meanwhile it
-   * serves on, and its requests are held. False: it needs none, or is given up since it cannot be.
-   */
+  /** Repairs what serves. False: it needs none, or is given up since it cannot be repaired. */
   async #repaired(valid: () => boolean): Promise<boolean> {
-    const [serving, missing] = [this.serving, this.#missing];
-    const { current } = serving;
-    if (!current || !missing.hit(current)) return false;
-    const away = new Set(missing.away);
-    const able = this.#options.roster.able.map(({ node }) => node);
-    const nodes = able.filter((node) => !away.has(node));
-    const sound = current.id !== this.#condemned;
-    const make = (full: ReadonlySet<string>) =>
-      sound ? this.#repair(current, { away, full }) : undefined;
-    let made: Deployment | undefined;
-    let error = "";
-    try {
-      made = await this.#loading.repair(make, { before: current, nodes, valid });
-    } catch (caught) {
-      error = `; ${toOrreryError(caught).message}`;
-    }
-    if (!valid()) return false;
-    if (!made) {
-      if (sound && missing.onlyAway) {
-        missing.waitFor();
-        return true; // it goes on when the node is back, or is repaired once that is taken for dead
-      }
-      if (serving.current === current) serving.adopt(undefined, missing.why + error);
-      return false;
-    }
-    this.#prepared = new Set(nodes);
-    this.#last = made;
+    const state = await this.#repairs.run(valid);
+    if (state !== "repaired") return state === "waits";
     this.failure = undefined;
-    missing.replaced(away);
-    serving.adopt(made, "");
     if (this.#anew) this.#changes++; // a node has joined meanwhile: one more round
-    else this.#laterAnew(made);
+    else this.#repairs.laterAnew(this.serving.current!);
     return true;
   }
 
@@ -370,14 +343,24 @@ export class DeploymentCopy {
     const made = this.#movable && await this.#moves.handOver(this.#movable, valid);
     if (!made) return false;
     this.#anew = false;
-    this.#laterAnew(made);
+    this.#repairs.laterAnew(made);
     return true;
   }
 
-  /** Layers are placed anew after a while: a backup may be a slow place for them. */
-  #laterAnew(made: Deployment): void {
-    const again = () => this.serving.current === made && void this.replace();
-    this.#ctx.after(REPAIRED_MS, again);
+  /**
+   * What serves needs no repair, and layers need not be placed anew now: nodes learn who its members
+   * are. False: layers are placed anew.
+   */
+  async #stayed(valid: () => boolean): Promise<boolean> {
+    const current = this.#movable;
+    if (!current || this.#anew) return false;
+    try {
+      if (!await this.#moves.withoutMember(current, valid)) return false;
+    } catch {
+      return false; // it could not be noted: to place layers anew says what is wrong
+    }
+    this.#repairs.carryOver(current, this.serving.current);
+    return true;
   }
 
   /** Loads the placement that served before it slept. False: it does not serve. */
@@ -482,7 +465,7 @@ export class DeploymentCopy {
     }
     this.#prepared = new Set(nodes);
     this.#last = placement;
-    this.#missing.clear();
+    this.#repairs.missing.clear();
     this.serving.adopt(made, "");
     return true;
   }

@@ -101,6 +101,19 @@ export class LiveMoves {
   }
 
   /**
+   * A node that has no layers is no member any more: the others learn that, and nobody is waited for.
+   * False: it is not wanted any more.
+   */
+  async withoutMember(current: Deployment, valid: () => boolean): Promise<boolean> {
+    const { serving, loading, roster } = this.#o;
+    const same: Deployment = { ...current, members: roster.all };
+    await loading.extend(same, { nodes: [], valid });
+    if (!valid() || serving.current !== current) return false;
+    serving.adopt(same, "");
+    return true;
+  }
+
+  /**
    * See `CopyLoading.move`. False: it is not wanted any more. Rejects where it cannot be; what serves
    * goes on, or is to be placed anew.
    */

@@ -147,6 +147,22 @@ Deno.test("clusterActor gives a member that was silent its unplanned layers back
   for (const node of ["n0", "n1", "n2"]) assert.deepEqual(serving(node), ["n0", "n1", "n2"]);
 });
 
+Deno.test("clusterActor tells the others that a member is dead for which others stood in, and places anew a minute later", async () => {
+  const { sim, hosts, join, status, serving } = clusterWorld({ nodes: 3 });
+  for (const i of [0, 1, 2]) await join(i);
+  await sim.run({ forMs: 5_000 });
+  for (const other of ["n0", "n2"]) sim.network.cut(other, "n1");
+  await sim.run({ forMs: 25_000 });
+  assert.deepEqual((await status()).members.map((m) => m.node), ["n0", "n2"]);
+  for (const node of ["n0", "n2"]) {
+    const { members } = hosts.get(node)!.adopted.at(-1)!;
+    assert.deepEqual(members.map((m) => m.node), ["n0", "n2"], `what ${node} knows`);
+    assert.deepEqual(serving(node), ["n0", "n0", "n2"], "the repaired deployment goes on");
+  }
+  await sim.run({ forMs: 60_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n2"], "layers are placed anew");
+});
+
 Deno.test("clusterActor takes out a node behind a cut link after the silence, not before", async () => {
   const { sim, join, status, serving } = clusterWorld();
   for (const i of [0, 1]) await join(i);
