@@ -3,16 +3,25 @@
  *
  * @module
  */
-import { type OpenSpan, parseAddress, type Telemetry, type WorkReport } from "../actors/mod.ts";
+import {
+  isUnsent,
+  type OpenSpan,
+  parseAddress,
+  type Telemetry,
+  type WorkReport,
+} from "../actors/mod.ts";
 import { type AnySpanInit, NodeMetrics, type TraceOptions, Tracing } from "./telemetry/mod.ts";
+import { unsentLog } from "./unsent_log.ts";
 import { VERSION } from "./version.ts";
 
 /** See the module's text. */
 export class NodeTelemetry implements Telemetry {
   readonly metrics = new NodeMetrics({ version: VERSION });
+  readonly #logUnsent = unsentLog();
 
-  report(_from: string, report: WorkReport): void {
-    this.metrics.report(report);
+  report(from: string, report: WorkReport): void {
+    if (isUnsent(report)) this.#logUnsent(from, report);
+    else this.metrics.report(report);
   }
 
   /** Records spans; undefined: none are wanted, and this costs nothing. */

@@ -16,6 +16,7 @@
  */
 import { z } from "zod";
 import {
+  type ActorContext,
   type Address,
   address,
   type CallerRule,
@@ -25,6 +26,7 @@ import {
   parseAddress,
   thisNode,
   toOrreryError,
+  unsent,
   type WireError,
   wireErrorSchema,
 } from "../system/mod.ts";
@@ -244,10 +246,17 @@ export const arbiterActor = defineActor({
       turn: () => turn(),
     });
 
+    /** Sends; whoever waits for it learns whether that failed, and so does the log. */
+    const send: ActorContext["tell"] = (to, message, options) => {
+      const sent = ctx.tell(to, message, options);
+      sent.catch(unsent(ctx, { to, message: message.type }));
+      return sent;
+    };
+
     /** Tells every stage and shard; one that cannot be told is as good as gone. */
     const toStages = (message: { type: string } & Record<string, unknown>) =>
       Promise.allSettled(
-        [...stages, ...heads].map((to) => ctx.tell(to, message, { deadlineMs: STAGE_MS })),
+        [...stages, ...heads].map((to) => send(to, message, { deadlineMs: STAGE_MS })),
       );
 
     /** An actor of the pipeline could not be told what it has to do in frame `seq`. */
@@ -270,20 +279,20 @@ export const arbiterActor = defineActor({
               () => core.carried(effect.frame.seq),
             );
             const frame = traced ? { ...effect.frame, spans: traced } : effect.frame;
-            return ctx.tell(stages[0], { type: "frame", ...frame }, {
+            return send(stages[0], { type: "frame", ...frame }, {
               deadlineMs: config.silenceMs,
             }).catch(lost(frame.arena, frame.seq));
           }
           case "late": {
             const { late } = effect;
-            return ctx.tell(stages.at(-1)!, { type: "late", ...late }, { deadlineMs: STAGE_MS })
+            return send(stages.at(-1)!, { type: "late", ...late }, { deadlineMs: STAGE_MS })
               .catch(lost(late.arena, late.seq));
           }
           case "more": {
             const { arena, seq, asked } = effect;
             return Promise.all(
               asked.map(({ shard, rows, limit }) =>
-                ctx.tell(heads[shard], { type: "more", arena, seq, rows, limit }, {
+                send(heads[shard], { type: "more", arena, seq, rows, limit }, {
                   deadlineMs: STAGE_MS,
                 })
               ),
@@ -297,9 +306,7 @@ export const arbiterActor = defineActor({
           case "results":
             // There is no deadline, since the client may read slowly. The Generation asks for no
             // rows meanwhile, so that no more than these results wait.
-            return ctx.tell(effect.to, { type: "tokens", ...effect.results }, {
-              signal: ctx.signal,
-            })
+            return send(effect.to, { type: "tokens", ...effect.results }, { signal: ctx.signal })
               .catch(() => {
                 if (ctx.signal.aborted) return;
                 core.close(effect.to); // the Generation is gone
@@ -307,9 +314,7 @@ export const arbiterActor = defineActor({
               });
           case "failed":
             spans.closed(effect.to);
-            return ctx.tell(effect.to, { type: "failed", error: effect.error }, {
-              signal: ctx.signal,
-            })
+            return send(effect.to, { type: "failed", error: effect.error }, { signal: ctx.signal })
               .catch(() => {}); // the Generation is gone
         }
       });
@@ -387,7 +392,7 @@ export const arbiterActor = defineActor({
           effect.kind === "close"
             ? toStages({ type: "close", arena: effect.arena })
             : effect.kind === "failed"
-            ? ctx.tell(effect.to, { type: "failed", error: effect.error }, { deadlineMs: STOP_MS })
+            ? send(effect.to, { type: "failed", error: effect.error }, { deadlineMs: STOP_MS })
             : undefined
         ),
       );

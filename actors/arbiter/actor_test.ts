@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type ArbiterStats, OrreryError, samplingSchema, seededRandom } from "../mod.ts";
+import { type ArbiterStats, isUnsent, OrreryError, samplingSchema, seededRandom } from "../mod.ts";
 import {
   arbiterWorld,
   LAYERS,
@@ -309,7 +309,7 @@ Deno.test("arbiterActor fails every request when the stages say nothing until th
 
 Deno.test("arbiterActor fails its requests and the other stages free their arenas when a node dies", async () => {
   for (const dead of [0, 1, 2]) {
-    const { sim, client, engines } = arbiterWorld({ stages: 3, seed: dead });
+    const { sim, client, engines, reports, arbiter } = arbiterWorld({ stages: 3, seed: dead });
     const request = client("g").answer(promptOf(20), 500, { each: () => sim.crash(`s${dead}`) });
     const { code } = await sim.until(refusal(request));
     assert.ok(["peer_lost", "stages_silent"].includes(code), code);
@@ -317,6 +317,11 @@ Deno.test("arbiterActor fails its requests and the other stages free their arena
     for (const [i, [engine]] of engines.entries()) {
       if (i !== dead) assert.equal(engine.arenas.size, 0, `stage ${i}`);
     }
+    const untold = reports.filter(({ from, report }) =>
+      from === arbiter && isUnsent(report) && report.to === `d/stage/${dead}` &&
+      report.error.code === "peer_lost"
+    );
+    assert.ok(untold.length > 0, `nobody learns that stage ${dead} could not be told`);
   }
 });
 

@@ -15,6 +15,7 @@ import {
   type Address,
   hasCode,
   toOrreryError,
+  unsent,
   type WireError,
 } from "../system/mod.ts";
 import type { ArbiterCore } from "./core.ts";
@@ -298,7 +299,7 @@ export class LostStages {
       left.map((i) => this.#ctx.ask(stages[i], { type: "realign", ...realign }, within)),
     );
     const touch = { type: "touch", arena: realign.arena };
-    const touched = await Promise.allSettled(heads.map((to) => this.#ctx.tell(to, touch, within)));
+    const touched = await Promise.allSettled(heads.map((to) => this.#tell(to, touch, within)));
     if (stale()) return "later";
     const away = (result: PromiseSettledResult<unknown>) =>
       result.status === "rejected" && !hasCode(result.reason, "not_active");
@@ -309,7 +310,10 @@ export class LostStages {
       if (isEmpty(result.reason)) {
         this.#lost.add(left[k]);
         outcome ??= "again";
-      } else outcome = "later";
+      } else {
+        this.#unsent(stages[left[k]], "realign", result.reason);
+        outcome = "later";
+      }
     }
     if (outcome) return outcome;
     core.realigned(realign.floor);
@@ -328,13 +332,31 @@ export class LostStages {
         if (isClosed(result.reason)) return "closed";
         if (hasCode(result.reason, "states_gone")) this.#gone.add(from);
         else if (isEmpty(result.reason)) this.#lost.add(from);
-        else return "later";
+        else {
+          this.#unsent(
+            from < 0 ? stages[0] : stages[from],
+            from < 0 ? "frame" : "rebuild",
+            result.reason,
+          );
+          return "later";
+        }
         outcome = "again";
       }
       if (outcome) return outcome;
     }
     return await run.promise;
   }
+
+  /** Requests go on to be held, and it is tried again later: the log says why. */
+  #unsent(to: string, message: string, error: unknown): void {
+    unsent(this.#ctx, { to, message })(error);
+  }
+
+  #tell: ActorContext["tell"] = (to, message, options) => {
+    const sent = this.#ctx.tell(to, message, options);
+    sent.catch((error) => this.#unsent(to, message.type, error));
+    return sent;
+  };
 
   #send({ from, frame }: RebuildFrame): Promise<unknown> {
     const { stages } = this.#o;

@@ -237,7 +237,7 @@ export const headActor = defineActor({
       const to = known?.replyTo ?? replyTo;
       // One that is not open here may be opened yet: the message may be older than this shard.
       if (known) void arenas.close(arena);
-      if (to) void arenas.report(to, arena, error, seq).catch(() => {}); // the owner is gone too
+      if (to) void arenas.report(to, arena, error, seq);
       return error;
     }
 

@@ -14,6 +14,7 @@ import {
   type Message,
   OrreryError,
   toOrreryError,
+  unsent,
 } from "../system/mod.ts";
 
 /**
@@ -134,9 +135,17 @@ export class OpenArenas<A extends OpenArena> {
     return cancelled.delete(seq);
   }
 
-  /** Tells an arena's owner that the arena, or its frame `seq`, failed. */
+  /**
+   * Tells an arena's owner that the arena, or its frame `seq`, failed. An owner that cannot be told is
+   * most likely gone; the log says why.
+   */
   report(to: string, arena: string, error: OrreryError, seq?: number): Promise<void> {
-    return this.#ctx.tell(to, failedMessage(arena, error, seq), { deadlineMs: REPORT_MS });
+    return this.#tell(to, failedMessage(arena, error, seq));
+  }
+
+  #tell(to: string, message: Message): Promise<void> {
+    return this.#ctx.tell(to, message, { deadlineMs: REPORT_MS })
+      .catch(unsent(this.#ctx, { to, message: message.type }));
   }
 
   /**
@@ -147,9 +156,7 @@ export class OpenArenas<A extends OpenArena> {
     const to = this.#open.get(arena)?.replyTo;
     if (to === undefined) return;
     const failed = failedMessage(arena, toOrreryError(caught, this.#ctx.self), seq);
-    // where the arbiter is gone too, nobody is left to tell
-    await this.#ctx.tell(to, { ...failed, undelivered: true }, { deadlineMs: REPORT_MS })
-      .catch(() => {});
+    await this.#tell(to, { ...failed, undelivered: true });
   }
 
   /** See `cancel` of {@linkcode arenaMessages}. */
@@ -236,7 +243,7 @@ export class OpenArenas<A extends OpenArena> {
         metadata: { arena, lease_ms: leaseMs },
       });
       // most likely the owner is gone, which is why the lease ended
-      void this.report(replyTo, arena, error).catch(() => {});
+      void this.report(replyTo, arena, error);
       await this.close(arena);
     }
   }

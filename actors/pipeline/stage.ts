@@ -332,8 +332,7 @@ export const stageActor = defineActor({
       if (!replyTo) throw error;
       // The owner must learn that its arena is gone even if the error is not public; then it gets
       // no details.
-      const told = arenas.report(replyTo, frame.arena, error, frame.seq);
-      await told.catch(() => {}); // the owner is gone too
+      await arenas.report(replyTo, frame.arena, error, frame.seq);
       crashIfDead(caught, error);
     }
 

@@ -32,4 +32,5 @@ export * from "./system_clock.ts";
 export * from "./telemetry.ts";
 export * from "./test_actor.ts";
 export * from "./traceparent.ts";
+export * from "./unsent.ts";
 export * from "./wire_error.ts";

@@ -29,6 +29,8 @@ import {
   Simulation,
   stageActor,
   stageAddress,
+  type Telemetry,
+  type WorkReport,
 } from "../../actors/mod.ts";
 import { headBounds } from "../../models/head_parts.ts";
 import { evenHead, evenSplit } from "../../planner/mod.ts";
@@ -123,7 +125,12 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
     return system;
   };
   const headSystems = head.map((_, i) => startHead(i));
-  const api = sim.node("api", directory, { onCrash });
+  const reports: { from: string; report: WorkReport }[] = [];
+  const telemetry: Telemetry = {
+    report: (from, report) => void reports.push({ from, report }),
+    span: () => undefined,
+  };
+  const api = sim.node("api", directory, { onCrash, telemetry });
   api.register(arbiterActor, {
     config: arbiterActor.config.parse({ silenceMs: 5_000, ...options.arbiter }),
     resources: () => ({
@@ -144,6 +151,8 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
     engines,
     heads,
     crashes,
+    /** What the actors of the arbiter's node have told of their work. */
+    reports,
     arbiter,
     client: (key: string) => new Client(api, arbiter, key),
     stats: () => sim.until(api.ask(arbiter, { type: "stats" })) as Promise<ArbiterStats>,
