@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { writeProfiles } from "./support/known_profiles.ts";
 import { NodeProcess } from "./support/processes.ts";
 
 /** Counts of each part of the test, each with a key of its own. */
@@ -62,6 +63,8 @@ Deno.test("a custom actor runs where the planner puts it, and moves when its hos
   await write("graph.yaml", GRAPH);
   await using undo = new AsyncDisposableStack();
   undo.defer(() => Deno.remove(dir, { recursive: true }));
+  const folders = ["first", "second", "third"].map((name) => join(dir, name));
+  await writeProfiles(folders, { threads: 1 });
   const start = (name: string, ...args: string[]) =>
     undo.use(NodeProcess.start([
       ...["--name", name, "--data", join(dir, name), "--threads", "1", "--log", "info"],

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Deployment } from "../actors/mod.ts";
 import { startNode } from "../runtime/node.ts";
+import { writeProfiles } from "./support/known_profiles.ts";
 import { NodeProcess } from "./support/processes.ts";
 import { hasModel } from "./support/whole_model.ts";
 
@@ -29,14 +30,16 @@ Deno.test("POST /api/nodes/promote makes a member the first node once that was k
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(data, { recursive: true }));
-  const first = stack.use(NodeProcess.start(["--data", join(data, "den"), "--name", "den"]));
+  const [den, folder] = ["den", "attic"].map((name) => join(data, name));
+  await writeProfiles([den, folder], { threads: 1 });
+  const first = stack.use(NodeProcess.start(["--data", den, "--name", "den", "--threads", "1"]));
   const url = await first.ready(1);
   const [, address, , token] = await first.join();
   const [host, port] = address.split(":");
   const served = Promise.withResolvers<void>();
   const again = Promise.withResolvers<void>();
   const options = {
-    data: join(data, "attic"),
+    data: folder,
     name: "attic",
     host: "127.0.0.1",
     port: 0,
@@ -67,7 +70,7 @@ Deno.test("POST /api/nodes/promote makes a member the first node once that was k
   assert.equal(await attic.joinToken(), undefined);
 
   // A part of it has come with the answers; the rest is copied in the background.
-  await hasModel(join(data, "attic"), join(data, "den"));
+  await hasModel(folder, den);
   first.kill("SIGKILL");
   await first.status();
   const made = await promote(20_000);

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writeProfiles } from "./known_profiles.ts";
 import { NodeProcess } from "./processes.ts";
 import { PROMPTS } from "./prompts.ts";
 
@@ -28,6 +29,7 @@ export class TakeoverNodes implements AsyncDisposable {
     await Deno.writeTextFile(graph, text);
     const nodes = new TakeoverNodes(data, graph);
     nodes.#stack.defer(() => Deno.remove(data, { recursive: true }));
+    await writeProfiles([data], { threads: 1 });
     return nodes;
   }
 
