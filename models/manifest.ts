@@ -183,6 +183,25 @@ export const geometrySchema = exactly({
     /** Whether the convolution and its projections have a bias. @default false */
     bias: z.boolean().optional(),
   }).optional(),
+  /**
+   * Layers that have no attention but a recurrent state, which each row reads and changes
+   * (Mamba 2). @default none
+   */
+  recurrence: exactly({
+    layers: layerNumbers,
+    /** Heads of the state, each (`state`, `head_dim`). */
+    heads: count,
+    head_dim: count,
+    state: count,
+    /** Heads that share what is written to their states, and what they are read with: so many. */
+    groups: count,
+    /** Rows that the convolution before the recurrence adds up, the row itself included. */
+    kernel: count.min(2).max(64),
+    /** Whether the convolution has a bias. @default false */
+    kernel_bias: z.boolean().optional(),
+    /** Whether the projections have a bias. @default false */
+    bias: z.boolean().optional(),
+  }).optional(),
   mlp: exactly({
     /**
      * Activation function of the gate; `gelu_tanh` is GELU by its tanh formula, `relu2` the square

@@ -21,11 +21,13 @@ export {
   buildStageGraph,
   type HeadGraph,
   type HeadGraphOptions,
+  layerRowBytes,
   MASKED,
-  rowBytes,
-  rowCaches,
   type StageGraph,
   type StageGraphOptions,
+  stateBytes,
+  stateCount,
+  stateElements,
 } from "./graph/mod.ts";
 export {
   checkSize,

@@ -59,7 +59,7 @@ for (const name of names) {
 
 /** Geometries that lack one of the traits of this one, over the same tensors. */
 function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
-  const { rope, attention, convolution, local, mlp, norms, experts } = geometry;
+  const { rope, attention, convolution, local, mlp, norms, experts, recurrence } = geometry;
   const others: Record<string, Partial<Geometry>> = {
     "rope.scaling":
       rope.scaling && rope.scaling.rope_type !== "dynamic" && rope.scaling.type !== "dynamic"
@@ -94,6 +94,10 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
     "convolution.bias": convolution?.bias
       ? { convolution: { ...convolution, bias: undefined } }
       : {},
+    "recurrence.kernel_bias": recurrence?.kernel_bias
+      ? { recurrence: { ...recurrence, kernel_bias: undefined } }
+      : {},
+    "recurrence.bias": recurrence?.bias ? { recurrence: { ...recurrence, bias: undefined } } : {},
     "attention.sinks": attention?.sinks ? { attention: { ...attention, sinks: undefined } } : {},
     "experts.active": experts ? { experts: { ...experts, active: 1 } } : {},
     "experts.scores": experts?.scores ? { experts: { ...experts, scores: undefined } } : {},
@@ -137,11 +141,16 @@ Deno.test(
         }
       });
     }
-    assert.equal(tried.size, 30, `${[...tried]}`);
+    assert.equal(tried.size, 32, `${[...tried]}`);
   },
 );
 
-for (const name of ["gemma2", "mistral", "smollm3_window", "mixtral", "lfm2", "lfm2_biases"]) {
+for (
+  const name of [
+    ...["gemma2", "mistral", "smollm3_window", "mixtral", "lfm2", "lfm2_biases"],
+    ...["granite4_states", "granite4_states_experts"],
+  ]
+) {
   Deno.test(
     `loadEngine() gives ${name}'s greedy text in two sessions, as a branch of a tree whose rows are moved twice`,
     options,

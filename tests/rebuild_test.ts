@@ -82,13 +82,15 @@ Deno.test("arbiterActor.replaced gives the tokens and log-probabilities of a pip
   ]);
 });
 
-Deno.test("arbiterActor.replaced rebuilds stages with convolutions too", async () => {
-  await withFixture("lfm2", "f32", async ({ manifest, blobDir }) => {
-    const { geometry } = manifest;
-    const load: Load = async (firstLayer, lastLayer) => {
-      const graph = await buildStageGraph(manifest, { firstLayer, lastLayer, blobDir });
-      return await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 1 << 24 });
-    };
-    await assertSameWithout(load, geometry.layers, [[1], [0, 2]]);
+for (const name of ["lfm2", "granite4_states"]) {
+  Deno.test(`arbiterActor.replaced rebuilds stages of ${name} too`, async () => {
+    await withFixture(name, "f32", async ({ manifest, blobDir }) => {
+      const { geometry } = manifest;
+      const load: Load = async (firstLayer, lastLayer) => {
+        const graph = await buildStageGraph(manifest, { firstLayer, lastLayer, blobDir });
+        return await loadEngine({ graph, geometry, threads: 1, arenaBudgetBytes: 1 << 24 });
+      };
+      await assertSameWithout(load, geometry.layers, [[1], [0, 2]]);
+    });
   });
-});
+}

@@ -9,6 +9,12 @@ import { modelError } from "../errors.ts";
 
 const count = z.number().int().positive().max(2 ** 31);
 const tokenId = z.number().int().nonnegative();
+/** A number or infinity, which transformers 5 writes as an object. */
+const anyNumber = z.union([
+  z.number(),
+  z.custom<number>((value) => value === Infinity, "must be a number"),
+  z.object({ __float__: z.literal("Infinity") }).transform(() => Infinity),
+]);
 const rope = z.record(z.string(), z.unknown());
 
 /** Fields of config.json; unknown ones are kept. */
@@ -43,6 +49,15 @@ export const configSchema = z.looseObject({
   mlp_only_layers: z.array(z.number().int().nonnegative()).nullish(),
   conv_L_cache: count.max(64).nullish(),
   conv_bias: z.boolean().nullish(),
+  mamba_n_heads: count.max(65536).nullish(),
+  mamba_n_groups: count.max(65536).nullish(),
+  mamba_d_state: count.max(65536).nullish(),
+  mamba_d_head: z.union([count.max(65536), z.literal("auto")]).nullish(),
+  mamba_d_conv: count.max(64).nullish(),
+  mamba_expand: z.number().positive().nullish(),
+  mamba_conv_bias: z.boolean().nullish(),
+  mamba_proj_bias: z.boolean().nullish(),
+  time_step_limit: z.tuple([anyNumber, anyNumber]).nullish(),
   full_attn_idxs: z.array(z.number().int().nonnegative()).nullish(),
   block_ff_dim: count.nullish(),
   block_auto_adjust_ff_dim: z.boolean().nullish(),

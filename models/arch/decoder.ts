@@ -25,6 +25,7 @@ export type Traits = Pick<
   | "mlp"
   | "norms"
   | "parallel"
+  | "recurrence"
   | "residual_scale"
 >;
 

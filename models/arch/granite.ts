@@ -1,14 +1,14 @@
 /**
  * Granite 3: Llama with factors of embedding, scores, residual updates and logits. Granite 3 MoE:
  * the same with a mixture of experts in every layer, in a later class beside an MLP for all rows.
- * Granite 4: that class, with or without experts; its layers with a state space are not supported.
+ * Granite 4: that class, with or without experts; most of its layers have a state space (Mamba 2).
  *
  * @module
  */
 import type { Geometry } from "../manifest.ts";
 import type { TensorPlan } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
-import { decoder, type Traits } from "./decoder.ts";
+import { decoder, layersWhere, type Traits } from "./decoder.ts";
 import { type ExpertRows, expertsOf, placedExperts, unsupportedExperts } from "./experts.ts";
 import { fusedTensors } from "./fused.ts";
 import { decoderTensors } from "./tensors.ts";
@@ -112,21 +112,86 @@ function besideShared(geometry: Geometry): TensorPlan {
 const DENSE_NAMES = { "mlp.down": "shared_mlp.output_linear.weight" };
 const DENSE_FUSED = { "shared_mlp.input_linear.weight": ["mlp.gate", "mlp.up"] };
 
-/** GraniteMoeHybridForCausalLM, as far as its layers have attention. */
+/** Names of the layers with a state space: of checkpoints, and as transformers 5 writes it. */
+const STATE_LAYERS = ["mamba", "linear_attention"];
+
+/** The layers (0-based) with a state space: all, where config.json does not name the types. */
+const stateLayers = (config: ModelConfig): number[] =>
+  layersWhere(
+    config,
+    (layer) => !config.layer_types || STATE_LAYERS.includes(config.layer_types[layer]),
+  );
+
+/** The recurrence of the layers with a state space. */
+function recurrenceOf(config: ModelConfig): Geometry["recurrence"] {
+  const layers = stateLayers(config);
+  if (layers.length === 0) return undefined;
+  const heads = config.mamba_n_heads!;
+  const width = stateWidth(config);
+  const stated = config.mamba_d_head;
+  return {
+    layers,
+    heads,
+    head_dim: typeof stated === "number" ? stated : Math.floor(width / heads),
+    state: config.mamba_d_state!,
+    groups: config.mamba_n_groups!,
+    kernel: config.mamba_d_conv!,
+    ...(config.mamba_conv_bias && { kernel_bias: true }),
+    ...(config.mamba_proj_bias && { bias: true }),
+  };
+}
+
+const stateWidth = (config: ModelConfig): number =>
+  Math.floor(config.mamba_expand! * config.hidden_size);
+
+/** Settings of layers with a state space that are not supported, in words. */
+function unsupportedStates(config: ModelConfig): string[] {
+  const recurrence = recurrenceOf(config);
+  if (!recurrence) return [];
+  const { heads, head_dim, groups } = recurrence;
+  const width = stateWidth(config);
+  const [least, most] = config.time_step_limit ?? [0, Infinity];
+  return [
+    ...(heads * head_dim === width ? [] : [
+      `mamba_n_heads ${heads} of mamba_d_head ${head_dim} (supported: together ${width}, ` +
+      "mamba_expand times hidden_size)",
+    ]),
+    ...(heads % groups === 0 ? [] : [
+      `mamba_n_groups ${groups} (supported: a divisor of mamba_n_heads ${heads})`,
+    ]),
+    ...(least === 0 && most === Infinity ? [] : [
+      `time_step_limit ${least}, ${most} (supported: none)`,
+    ]),
+  ];
+}
+
+/** GraniteMoeHybridForCausalLM. */
 export const graniteHybrid = decoder({
   classes: ["GraniteMoeHybridForCausalLM"],
-  defaults: { ...MOE_DEFAULTS, shared_intermediate_size: 1024 },
-  layerTypes: ["attention", "full_attention"],
+  defaults: {
+    ...MOE_DEFAULTS,
+    shared_intermediate_size: 1024,
+    mamba_n_heads: 128,
+    mamba_n_groups: 1,
+    mamba_d_state: 256,
+    mamba_d_head: "auto",
+    mamba_d_conv: 4,
+    mamba_expand: 2,
+    mamba_conv_bias: true,
+    mamba_proj_bias: false,
+  },
+  layerTypes: ["attention", "full_attention", ...STATE_LAYERS],
   skipsRotation: ({ position_embedding_type }) => position_embedding_type !== "rope",
   unsupported: (config) => [
-    ...(config.layer_types ? [] : ["no layer_types, which stands for state-space layers"]),
     ...(config.num_local_experts === 0 ? [] : unsupportedExperts(config)),
     ...(config.shared_intermediate_size === 0 ? ["shared_intermediate_size 0"] : []),
+    ...unsupportedStates(config),
   ],
   traits(config) {
-    if (config.num_local_experts === 0) return common(config);
+    const traits = { ...common(config), recurrence: recurrenceOf(config) };
+    if (config.num_local_experts === 0) return traits;
     const shared = { intermediate: config.shared_intermediate_size! };
-    return { ...common(config), experts: { ...expertsOf(config, true), shared } };
+    return { ...traits, experts: { ...expertsOf(config, true), shared } };
   },
   adjusted: (geometry, config) =>
     geometry.experts ? geometry : { ...geometry, intermediate: config.shared_intermediate_size! },

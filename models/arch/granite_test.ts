@@ -44,12 +44,59 @@ Deno.test("graniteHybrid is an MLP that has the name of a shared one, unless the
   assert.equal(mixed.rope.skipped_layers, undefined);
 });
 
-Deno.test("graniteHybrid refuses layers with a state space by name", () => {
+Deno.test("graniteHybrid has a recurrence in the layers that layer_types says, else in all", () => {
+  const of = (fields: Record<string, unknown>) =>
+    geometryOfClass("GraniteMoeHybridForCausalLM", {
+      hidden_size: 32,
+      num_hidden_layers: 2,
+      num_attention_heads: 2,
+      mamba_n_heads: 4,
+      ...fields,
+    });
+  const usual = { heads: 4, head_dim: 16, state: 256, groups: 1, kernel: 4, kernel_bias: true };
+  for (const name of ["mamba", "linear_attention"]) {
+    const { recurrence } = of({ layer_types: [name, "attention"] });
+    assert.deepEqual(recurrence, { layers: [0], ...usual });
+  }
+  assert.deepEqual(of({ time_step_limit: [0, { __float__: "Infinity" }] }).recurrence, {
+    layers: [0, 1],
+    ...usual,
+  });
+  const others = {
+    mamba_n_groups: 2,
+    mamba_d_head: 16,
+    mamba_d_state: 24,
+    mamba_d_conv: 3,
+    mamba_conv_bias: false,
+    mamba_proj_bias: true,
+  };
+  assert.deepEqual(of(others).recurrence, {
+    layers: [0, 1],
+    heads: 4,
+    head_dim: 16,
+    state: 24,
+    groups: 2,
+    kernel: 3,
+    bias: true,
+  });
+});
+
+Deno.test("graniteHybrid refuses what the recurrence cannot be by name", () => {
   const refused = (fields: Record<string, unknown>, message: RegExp) =>
-    assert.throws(() => geometryOfClass("GraniteMoeHybridForCausalLM", fields), message);
+    assert.throws(
+      () =>
+        geometryOfClass("GraniteMoeHybridForCausalLM", {
+          hidden_size: 32,
+          mamba_n_heads: 4,
+          ...fields,
+        }),
+      message,
+    );
   refused(
-    { layer_types: ["mamba", "attention"] },
-    /layer_types mamba \(supported: attention, full_attention\)/,
+    { mamba_d_head: 8 },
+    /mamba_n_heads 4 of mamba_d_head 8 \(supported: together 64, mamba_expand times hidden_size\)/,
   );
-  refused({}, /no layer_types, which stands for state-space layers/);
+  refused({ mamba_n_groups: 3 }, /mamba_n_groups 3 \(supported: a divisor of mamba_n_heads 4\)/);
+  refused({ time_step_limit: [0, 0.1] }, /time_step_limit 0, 0.1 \(supported: none\)/);
+  refused({ layer_types: ["rwkv"] }, /layer_types rwkv/);
 });

@@ -13,5 +13,11 @@ export type {
 export type { ModelConfig } from "./config.ts";
 export { ARCHITECTURES, describe, type Described, type DescribeOptions } from "./describe.ts";
 export { type FusedNames, fusedTensors } from "./fused.ts";
-export { hasConvolution, hasExperts, layerTensors } from "./tensors.ts";
+export {
+  hasConvolution,
+  hasExperts,
+  hasRecurrence,
+  layerTensors,
+  recurrenceChannels,
+} from "./tensors.ts";
 export { textTensorName, WRAPPERS } from "./text_part.ts";

@@ -27,6 +27,16 @@ const OTHER_NAMES: Record<string, string> = {
   "conv.in_bias": "conv.in_proj.bias",
   "conv.kernel_bias": "conv.conv.bias",
   "conv.out_bias": "conv.out_proj.bias",
+  "state.in": "mamba.in_proj.weight",
+  "state.in_bias": "mamba.in_proj.bias",
+  "state.kernel": "mamba.conv1d.weight",
+  "state.kernel_bias": "mamba.conv1d.bias",
+  "state.step_bias": "mamba.dt_bias",
+  "state.decay": "mamba.A_log",
+  "state.skip": "mamba.D",
+  "state.norm": "mamba.norm.weight",
+  "state.out": "mamba.out_proj.weight",
+  "state.out_bias": "mamba.out_proj.bias",
   "mlp.router": "mlp.gate.weight",
   "mlp.router_correction": "mlp.gate.e_score_correction_bias",
   "mlp.shared.gate": "mlp.shared_experts.gate_proj.weight",
@@ -75,9 +85,13 @@ export function layerTensors(
   const dense = !hasExperts(geometry, layer);
   const width = experts?.dense && dense ? experts.dense.intermediate : intermediate;
   const convolved = hasConvolution(geometry, layer);
+  const recurrent = hasRecurrence(geometry, layer);
+  const attends = !convolved && !recurrent;
   const shapes: Record<string, number[]> = {
     ...(before && { "attn_norm": [hidden] }),
-    ...(convolved ? convolutionShapes(geometry) : {
+    ...(convolved && convolutionShapes(geometry)),
+    ...(recurrent && recurrenceShapes(geometry)),
+    ...(attends && {
       "attn.q": [heads * head_dim, hidden],
       "attn.k": [kv_heads * head_dim, hidden],
       "attn.v": [kv_heads * head_dim, hidden],
@@ -94,15 +108,15 @@ export function layerTensors(
   if (norms?.after) {
     for (const key of ["attn_after_norm", "mlp_after_norm"]) shapes[key] = [hidden];
   }
-  if (attention?.qk_norm && !convolved) {
+  if (attention?.qk_norm && attends) {
     const all = attention.qk_norm === "all";
     shapes["attn.q_norm"] = [all ? heads * head_dim : head_dim];
     shapes["attn.k_norm"] = [all ? kv_heads * head_dim : head_dim];
   }
-  for (const part of convolved ? "" : attention?.bias ?? "") {
+  for (const part of attends ? attention?.bias ?? "" : "") {
     shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
   }
-  if (attention?.sinks && !convolved) shapes["attn.sinks"] = [heads];
+  if (attention?.sinks && attends) shapes["attn.sinks"] = [heads];
   if (mlp?.bias && dense) {
     for (const part of ["gate", "up", "down"]) {
       if (shapes[`mlp.${part}`]) shapes[`mlp.${part}_bias`] = [shapes[`mlp.${part}`][0]];
@@ -121,7 +135,7 @@ export function layerTensors(
       shape,
       role: roleOf(key, shape),
       // Checkpoints have a dimension more in the middle, of the inputs of a channel: one.
-      ...(key === "conv.kernel" && { within: { shape: [hidden, 1, shape[1]], firstRow: 0 } }),
+      ...(key.endsWith(".kernel") && { within: { shape: [shape[0], 1, shape[1]], firstRow: 0 } }),
     }]),
   );
 }
@@ -133,6 +147,33 @@ export const hasExperts = ({ experts }: Geometry, layer: number): boolean =>
 /** Whether the layer (0-based) has a convolution in place of attention. */
 export const hasConvolution = ({ convolution }: Geometry, layer: number): boolean =>
   convolution?.layers.includes(layer) ?? false;
+
+/** Whether the layer (0-based) has a recurrent state in place of attention. */
+export const hasRecurrence = ({ recurrence }: Geometry, layer: number): boolean =>
+  recurrence?.layers.includes(layer) ?? false;
+
+/** Channels of the convolution before a recurrence: what is written, and what reads and writes. */
+export const recurrenceChannels = (
+  { heads, head_dim, groups, state }: NonNullable<Geometry["recurrence"]>,
+): number => heads * head_dim + 2 * groups * state;
+
+/** Shapes of a recurrence, its convolution and its projections. */
+function recurrenceShapes({ hidden, recurrence }: Geometry): Record<string, number[]> {
+  const { heads, head_dim, kernel, kernel_bias, bias } = recurrence!;
+  const width = heads * head_dim;
+  const channels = recurrenceChannels(recurrence!);
+  return {
+    "state.in": [width + channels + heads, hidden],
+    "state.kernel": [channels, kernel],
+    "state.step_bias": [heads],
+    "state.decay": [heads],
+    "state.skip": [heads],
+    "state.norm": [width],
+    "state.out": [hidden, width],
+    ...(kernel_bias && { "state.kernel_bias": [channels] }),
+    ...(bias && { "state.in_bias": [width + channels + heads], "state.out_bias": [hidden] }),
+  };
+}
 
 /** Shapes of a convolution, its projections and their biases. */
 function convolutionShapes({ hidden, convolution }: Geometry): Record<string, number[]> {
@@ -174,7 +215,7 @@ function expertShapes(
 function roleOf(key: string, shape: number[]): TensorSpec["role"] {
   if (shape.length === 1) return "norm";
   if (key === "mlp.router" || key === "mlp.shared.router") return "router";
-  if (key === "conv.kernel") return "kernel";
+  if (key === "conv.kernel" || key === "state.kernel") return "kernel";
   return key.startsWith("mlp.experts.") ? "experts" : "projection";
 }
 

@@ -28,12 +28,26 @@ export interface ConvolutionInputs {
   seen: Value;
 }
 
+/** Graph inputs that the recurrences of all layers share; see `contract.ts`. */
+export interface RecurrenceInputs {
+  slots: Value;
+  taps: Value;
+  seen: Value;
+  live: Value;
+  roots: Value;
+  rows: Value;
+  saved: Value;
+  places: Value;
+}
+
 /** A graph of layers, and what they have in common. */
 export interface StageScope extends GraphScope {
   /** Graph inputs that the attention of all layers shares. */
   attention: { positions: Value; pastRows: Value; totalRows: Value };
   /** Graph inputs that all convolutions share; undefined: no layer has one. */
   convolution?: ConvolutionInputs;
+  /** Graph inputs that all recurrences share; undefined: no layer has one. */
+  recurrence?: RecurrenceInputs;
   /** Where what projections read is noted; undefined: nobody asks. */
   grams?: Grams;
   /** Whether keys and values are rounded to int8 and back. @default false */

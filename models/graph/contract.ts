@@ -25,6 +25,19 @@
  *              conv_taps    i64 (S, K)        slots of row s (last) and of its K - 1 ancestors; its
  *                                             own slot where there is no ancestor
  *              conv_seen    f32 (S, K, 1)     0 where there is none, else 1
+ *     of a stage with recurrent states, if `StageGraph.recurrence` is set; frames run as N segments
+ *     of at most M rows, each from a row after one whose state is known to a row without a child:
+ *              past_inputs.L f32 (1, 1, C, F)  for each layer L with a state: what rows bring to it
+ *              past_state.L f32 (P, heads, state, head_dim)  P known states; number 0 is zeros
+ *              state_slots  i64 (1, 1, S, 3)  [0, 0, slot of row s]
+ *              state_taps   i64 (N, M, K)     slots of each row of a segment (last) and its K - 1
+ *                                             ancestors; any slot where there is none
+ *              state_seen   f32 (N, M, K, 1)  0 where there is none, else 1
+ *              state_live   f32 (N, M, 1)     0 beyond the end of a segment, else 1
+ *              state_roots  i64 (N)           the known state before each segment
+ *              state_rows   i64 (S)           where row s is among the N * M of the segments
+ *              state_saved  i64 (V)           segments whose last states are kept
+ *              state_places i64 (V, 1)        numbers under which they are kept
  *     outputs  next_hidden  f32 (1, S, H)     all but the last stage (an output's name must differ
  *                                             from an input's)
  *              logits.N     f32 (L, part)     last stage: part N of the LM head, 0 to 7
@@ -33,7 +46,7 @@
  *              normed       f32 (W, H)        last stage
  *              gram.L.P.I   f32 (n, n)        if they were asked for: of layer L, what projection P
  *                                             reads from input I on, see `GramOutput`
- *              present_key.L, present_value.L, present_conv.L
+ *              present_key.L, present_value.L, present_conv.L, present_inputs.L, present_state.L
  *                           the same buffers as past_*: they are passed as preallocated fetches
  *                           and written in place
  *
@@ -95,6 +108,16 @@ export interface RowCache {
   dim: number;
 }
 
+/** A buffer with the recurrent states of one layer, f32 (states, heads, state, head_dim). */
+export interface StateCache {
+  /** Name of the session's input that reads the buffer. */
+  past: string;
+  /** Name of the session's output that writes the same buffer. */
+  present: string;
+  /** Heads, and rows and columns of the state of one. */
+  dims: [heads: number, state: number, headDim: number];
+}
+
 /** Outputs with the Gram matrix X^T X of the rows X (S, inputs) that some projections read. */
 export interface GramOutput {
   /** Number of the layer in the whole model, 0-based. */
@@ -144,11 +167,17 @@ export interface StageGraph {
   window?: number;
   /** Rows that a convolution of this stage adds up; undefined: the stage has none. */
   kernel?: number;
+  /** The recurrent states of its layers; undefined: it has none. */
+  recurrence?: {
+    /** Rows that the convolution before a recurrence adds up. */
+    kernel: number;
+    states: StateCache[];
+  };
   /** The buffers of its layers in an arena, one list for each layer. */
   caches: RowCache[][];
   /** Outputs for calibration, if they were asked for. */
   grams?: GramOutput[];
-  /** Bytes of one row in all these buffers. */
+  /** Bytes of one row in all these buffers, with its share of the recurrent states. */
   kvBytesPerRow: number;
 }
 
@@ -162,6 +191,16 @@ export const kvNames = (
   pastValue: `past_value.${layer}`,
   presentKey: `present_key.${layer}`,
   presentValue: `present_value.${layer}`,
+});
+
+/** Names of the inputs and outputs of a layer with a recurrence; `layer` as in {@linkcode kvNames}. */
+export const recurrenceNames = (
+  layer: number,
+): { pastInputs: string; presentInputs: string; pastState: string; presentState: string } => ({
+  pastInputs: `past_inputs.${layer}`,
+  presentInputs: `present_inputs.${layer}`,
+  pastState: `past_state.${layer}`,
+  presentState: `present_state.${layer}`,
 });
 
 /** Names of the input and output of a layer with a convolution; `layer` as in {@linkcode kvNames}. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hasConvolution, hasExperts, layerTensors } from "../arch/mod.ts";
+import { hasConvolution, hasExperts, hasRecurrence, layerTensors } from "../arch/mod.ts";
 import type { Group } from "../manifest.ts";
 import { activated, gated } from "./activation.ts";
 import {
@@ -22,6 +22,7 @@ import {
 import type { Value } from "./builder.ts";
 import { convolution } from "./convolution.ts";
 import { mixture } from "./experts.ts";
+import { recurrence } from "./recurrence.ts";
 
 /**
  * What one layer hands to the next: the residual stream, and the output of the last block, which is
@@ -63,7 +64,7 @@ export interface Layer {
  *                             | (KV arena, [window])                   |                             |
  *                             o_proj -[+bias]-[attn_after_norm]-[*]----'       [mlp_after_norm]-[*]---> update
  *
- * A layer with a convolution (convolution.ts) has that in place of attention. In a mixture of experts (experts.ts) a router stands beside the gates and chooses for each row
+ * A layer with a convolution (convolution.ts) or a recurrence (recurrence.ts) has that in place of attention. In a mixture of experts (experts.ts) a router stands beside the gates and chooses for each row
  * which of several MLPs compute it. Where attention and MLP are parallel, there is no mlp_norm: the MLP reads the rows of attn_norm,
  * and the update is the sum of both.
  */
@@ -160,6 +161,19 @@ export function addLayer(
         kernelBias: optional("conv.kernel_bias"),
       });
     }
+    if (hasRecurrence(geometry, number)) {
+      note(x, "state.in");
+      return recurrence(stage, `${path}/state`, number, x, {
+        input: weight("state.in"),
+        inputBias: optional("state.in_bias"),
+        kernel: weight("state.kernel"),
+        kernelBias: optional("state.kernel_bias"),
+        stepBias: weight("state.step_bias"),
+        decay: weight("state.decay"),
+        skip: weight("state.skip"),
+        norm: weight("state.norm"),
+      });
+    }
     const [q, k] = [project(x, "attn.q"), project(x, "attn.k")];
     const queries: [Value, Value, Value] = rotatedNorm
       ? [q, k, project(x, "attn.v")]
@@ -182,7 +196,7 @@ export function addLayer(
     sum = pick(sum, `${path}/residual/want`);
     if (parallel) normed = pick(normed, `${path}/attn_norm/want`);
   }
-  const output = hasConvolution(geometry, number) ? "conv.out" : "attn.o";
+  const output = ["conv.out", "state.out", "attn.o"].find((key) => specs.has(key))!;
   const attn = after(project(mixed, output), "attn");
   if (parallel) {
     const update = graph.node("Add", `${path}/parallel/Add`, [attn, mlp(normed)]);

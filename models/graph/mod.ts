@@ -4,8 +4,8 @@
  * @module
  */
 export { MASKED } from "./contract.ts";
-export type { HeadGraph, LogitsOutput, RowCache, StageGraph } from "./contract.ts";
+export type { HeadGraph, LogitsOutput, RowCache, StageGraph, StateCache } from "./contract.ts";
 export { buildHeadGraph, buildStageGraph } from "./stage.ts";
 export type { HeadGraphOptions, StageGraphOptions } from "./stage.ts";
 export { buildSplitStage } from "./split_stage.ts";
-export { rowBytes, rowCaches } from "./row_caches.ts";
+export { layerRowBytes, stateBytes, stateCount, stateElements } from "./row_caches.ts";

@@ -4,9 +4,20 @@
  *
  * @module
  */
-import { hasConvolution } from "../arch/mod.ts";
+import { hasConvolution, hasRecurrence, recurrenceChannels } from "../arch/mod.ts";
 import type { Geometry } from "../manifest.ts";
-import { convolutionNames, kvNames, type RowCache } from "./contract.ts";
+import {
+  convolutionNames,
+  kvNames,
+  recurrenceNames,
+  type RowCache,
+  type StateCache,
+} from "./contract.ts";
+
+/** Slots of an arena for each recurrent state that it keeps, up to {@linkcode MOST_STATES}. */
+const ROWS_PER_STATE = 128;
+/** Recurrent states that an arena keeps at least and at most, the one of zeros not counted. */
+const [LEAST_STATES, MOST_STATES] = [2, 16];
 
 /** GroupQueryAttention takes head sizes, in elements, that are multiples of this. */
 const HEAD_STEP = 8;
@@ -23,6 +34,11 @@ export function rowCaches(geometry: Geometry, layer: number): RowCache[] {
   if (hasConvolution(geometry, layer)) {
     return [{ ...convolutionNames(layer), heads: 1, dim: hidden }];
   }
+  if (hasRecurrence(geometry, layer)) {
+    const { pastInputs: past, presentInputs: present } = recurrenceNames(layer);
+    const { recurrence } = geometry;
+    return [{ past, present, heads: 1, dim: recurrenceChannels(recurrence!) + recurrence!.heads }];
+  }
   const { pastKey, pastValue, presentKey, presentValue } = kvNames(layer);
   const size = { heads: kv_heads, dim: cacheDim(head_dim) };
   return [
@@ -34,3 +50,30 @@ export function rowCaches(geometry: Geometry, layer: number): RowCache[] {
 /** Bytes of one row in these buffers. */
 export const rowBytes = (caches: readonly RowCache[]): number =>
   caches.reduce((sum, { heads, dim }) => sum + heads * dim * ELEMENT_BYTES, 0);
+
+/** The recurrent states of a layer, in an arena of any size; none where it has no recurrence. */
+export function stateCaches(geometry: Geometry, layer: number): StateCache[] {
+  if (!hasRecurrence(geometry, layer)) return [];
+  const { pastState: past, presentState: present } = recurrenceNames(layer);
+  const { heads, state, head_dim } = geometry.recurrence!;
+  return [{ past, present, dims: [heads, state, head_dim] }];
+}
+
+/** Elements of one recurrent state of a layer. */
+export const stateElements = ({ dims }: StateCache): number => dims.reduce((a, b) => a * b);
+
+/** Recurrent states for which an arena of `capacity` rows has room, that of zeros included. */
+export const stateCount = (capacity: number): number =>
+  1 + Math.min(MOST_STATES, Math.max(LEAST_STATES, Math.ceil(capacity / ROWS_PER_STATE)));
+
+/** Bytes of all recurrent states in an arena of `capacity` rows. */
+export const stateBytes = (states: readonly StateCache[], capacity: number): number =>
+  stateCount(capacity) * ELEMENT_BYTES *
+  states.reduce((sum, cache) => sum + stateElements(cache), 0);
+
+/** Bytes of a row in a layer, with its share of the layer's recurrent states. */
+export function layerRowBytes(geometry: Geometry, layer: number): number {
+  const states = stateCaches(geometry, layer);
+  const share = states.reduce((sum, cache) => sum + stateElements(cache), 0) * ELEMENT_BYTES;
+  return rowBytes(rowCaches(geometry, layer)) + share / ROWS_PER_STATE;
+}

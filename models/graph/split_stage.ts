@@ -34,6 +34,7 @@ function joined(parts: readonly StageGraph[]): StageGraph {
   const [first, last] = [parts[0], parts.at(-1)!];
   const window = parts.find((part) => part.window !== undefined)?.window;
   const kernel = parts.find((part) => part.kernel !== undefined)?.kernel;
+  const recurrent = parts.flatMap(({ recurrence }) => recurrence ?? []);
   const sum = (of: (part: StageGraph) => number) => parts.reduce((all, part) => all + of(part), 0);
   return {
     path: first.path,
@@ -46,6 +47,12 @@ function joined(parts: readonly StageGraph[]): StageGraph {
     logits: last.logits,
     ...(window !== undefined && { window }),
     ...(kernel !== undefined && { kernel }),
+    ...(recurrent.length > 0 && {
+      recurrence: {
+        kernel: recurrent[0].kernel,
+        states: recurrent.flatMap(({ states }) => states),
+      },
+    }),
     weightBytes: sum(({ weightBytes }) => weightBytes),
     caches: parts.flatMap(({ caches }) => caches),
     kvBytesPerRow: sum(({ kvBytesPerRow }) => kvBytesPerRow),

@@ -13,7 +13,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ARCHITECTURES, hasConvolution } from "../arch/mod.ts";
+import { ARCHITECTURES, hasConvolution, hasRecurrence } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
 import { HEAD_PARTS, type TokenRange } from "../head_parts.ts";
 import type { Geometry, GraphModel } from "../manifest.ts";
@@ -26,7 +26,8 @@ import { Grams } from "./grams.ts";
 import { addHead } from "./head.ts";
 import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
-import { rowBytes, rowCaches } from "./row_caches.ts";
+import { recurrenceInputs } from "./recurrence.ts";
+import { layerRowBytes, rowCaches, stateCaches } from "./row_caches.ts";
 
 /** Alignment in bytes of each table in its file, so that it can be memory-mapped. */
 const PAGE = 4096;
@@ -125,12 +126,16 @@ export async function buildStageGraph(
   const tableBytes = graph.externalBytes();
   const convolved = geometry.convolution?.layers.some((n) => n >= firstLayer && n <= lastLayer);
   const kernel = convolved ? geometry.convolution!.kernel : undefined;
+  const numbers = Array.from({ length: lastLayer - firstLayer + 1 }, (_, n) => firstLayer + n);
+  const states = numbers.flatMap((n) => stateCaches(geometry, n));
+  const recurrence = states.length > 0 && { kernel: geometry.recurrence!.kernel, states };
   const stage: StageScope = {
     graph,
     geometry,
     accuracyLevel,
     attention: { positions, pastRows, totalRows },
     ...(kernel !== undefined && { convolution: convolutionInputs({ graph }, kernel) }),
+    ...(recurrence && { recurrence: recurrenceInputs({ graph }, recurrence.kernel) }),
     ...(gramWindow && { grams: new Grams(graph, gramWindow) }),
     roundedCache,
   };
@@ -169,10 +174,7 @@ export async function buildStageGraph(
     }
   }
   const path = await writeGraph(graph, `layers ${firstLayer}-${lastLayer}`, blobDir);
-  const caches = Array.from(
-    { length: lastLayer - firstLayer + 1 },
-    (_, n) => rowCaches(geometry, firstLayer + n),
-  );
+  const caches = numbers.map((n) => rowCaches(geometry, n));
   return {
     path,
     external: graph.external(),
@@ -185,9 +187,10 @@ export async function buildStageGraph(
     ...(views.some(({ bias: used }) => used !== bias) ? { window: geometry.local!.window } : {}),
     weightBytes: graph.externalBytes() - tableBytes,
     ...(kernel !== undefined && { kernel }),
+    ...(recurrence && { recurrence }),
     caches,
     ...(stage.grams && { grams: stage.grams.outputs }),
-    kvBytesPerRow: rowBytes(caches.flat()),
+    kvBytesPerRow: numbers.reduce((sum, n) => sum + layerRowBytes(geometry, n), 0),
   };
 }
 
@@ -250,7 +253,8 @@ async function layerViews(
   for (let n = firstLayer; n <= lastLayer; n++) {
     const windowed = local?.layers.includes(n) ?? false;
     if (windowed) windowBias ??= graph.input("window_bias", "f32", [1, 1, "rows", "total"]);
-    const rotates = !rope.skipped_layers?.includes(n) && !hasConvolution(geometry, n);
+    const attends = !hasConvolution(geometry, n) && !hasRecurrence(geometry, n);
+    const rotates = !rope.skipped_layers?.includes(n) && attends;
     const rotary = !rotates ? undefined : await ropeConstants(
       graph,
       rotaryOf(geometry, windowed ? "local" : "global"),

@@ -15,10 +15,9 @@ import {
 import {
   type Geometry,
   headBytes,
+  layerRowBytes,
   type Manifest,
   type Precision,
-  rowBytes,
-  rowCaches,
 } from "../../models/mod.ts";
 import {
   type DraftModel,
@@ -62,9 +61,10 @@ export function modelShape(manifest: Manifest): ModelShape {
     const share = experts && ofExperts(key) ? experts.active / experts.count : 1;
     return sum + shape[0] * shape[1] * share;
   }, 0) / geometry.layers;
-  const kvLayerBytes = layers.map((_, layer) => rowBytes(rowCaches(geometry, layer)));
+  const kvLayerBytes = layers.map((_, layer) => layerRowBytes(geometry, layer));
   const alike = kvLayerBytes.every((bytes) => bytes === kvLayerBytes[0]);
-  const attending = geometry.layers - (geometry.convolution?.layers.length ?? 0);
+  const others = [geometry.convolution, geometry.recurrence].flatMap((part) => part?.layers ?? []);
+  const attending = geometry.layers - others.length;
   return {
     name,
     layers: geometry.layers,
@@ -77,7 +77,7 @@ export function modelShape(manifest: Manifest): ModelShape {
     tied: false, // the store has them as two blobs, in different layouts
     kvBytesPerRow: meanKvBytes(geometry),
     ...(!alike && { kvLayerBytes }),
-    macsPerRow: macs,
+    macsPerRow: macs + stateMacs(geometry),
     macsPerPastRow: 2 * geometry.heads * geometry.head_dim * attending / geometry.layers,
     ...(experts && {
       experts: {
@@ -95,6 +95,13 @@ export function modelShape(manifest: Manifest): ModelShape {
   };
 }
 
+/** Multiplications of a row with recurrent states, in the mean of the layers: decay, write, read. */
+function stateMacs({ recurrence, layers }: Geometry): number {
+  if (!recurrence) return 0;
+  const { heads, state, head_dim } = recurrence;
+  return 3 * heads * state * head_dim * recurrence.layers.length / layers;
+}
+
 /** Tells whether `host` of a graph file means this node: its id, or a part before a colon in it. */
 export const meansNode = (host: string, node: string): boolean =>
   node === host || node.startsWith(`${host}:`);
@@ -102,7 +109,7 @@ export const meansNode = (host: string, node: string): boolean =>
 /** Bytes that the engine allocates for one row in one layer; of layers that differ, the mean. */
 export function meanKvBytes(geometry: Geometry): number {
   const { layers } = geometry;
-  const all = Array.from({ length: layers }, (_, layer) => rowBytes(rowCaches(geometry, layer)));
+  const all = Array.from({ length: layers }, (_, layer) => layerRowBytes(geometry, layer));
   return all.reduce((a, b) => a + b, 0) / layers;
 }
 

@@ -138,6 +138,16 @@ Deno.test("modelShape() counts the rows of convolutions and of attention layer b
   assert.equal(shape.macsPerPastRow, macsPerPastRow * 10 / 12);
 });
 
+Deno.test("modelShape() counts what rows bring to recurrent states, and these by 128 rows", () => {
+  const recurrence = { layers: [1], heads: 4, head_dim: 8, state: 16, groups: 1, kernel: 4 };
+  const shape = modelShape({ ...manifest, geometry: { ...manifest.geometry, recurrence } });
+  const recurrent = 4 * (4 * 8 + 2 * 16 + 4) + 4 * 16 * 8 * 4 / 128;
+  assert.deepEqual(shape.kvLayerBytes!.slice(0, 2), [2 * 2 * 64 * 4, recurrent]);
+  const { macsPerPastRow, macsPerRow } = modelShape(manifest);
+  assert.equal(shape.macsPerPastRow, macsPerPastRow * 11 / 12);
+  assert.equal(shape.macsPerRow, macsPerRow + 3 * 4 * 16 * 8 / 12);
+});
+
 Deno.test("modelShape() has all experts in memory, and counts those that a row computes", () => {
   const [layer] = manifest.layers;
   const part = (bytes: number) => ({ offset: 0, bytes });

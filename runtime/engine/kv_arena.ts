@@ -4,8 +4,10 @@
  * @module
  */
 import { type ArenaLayout, KnownMasks, type Sampling } from "../../actors/pipeline/mod.ts";
-import type { RowCache } from "../../models/graph/contract.ts";
+import type { RowCache, StageGraph } from "../../models/graph/contract.ts";
+import { stateBytes } from "../../models/mod.ts";
 import { OrtTensor, type OrtTensors } from "./ort.ts";
+import { RecurrentStates } from "./recurrent_states.ts";
 import { type Move, moves, Slots } from "./slots.ts";
 
 /**
@@ -45,9 +47,16 @@ interface Cache extends RowCache {
   data: Float32Array<ArrayBuffer>;
 }
 
-/** Bytes of an arena: f32 (heads, capacity, dim) for each buffer of every layer. */
-export function arenaBytes(shape: ArenaShape, capacity: number): number {
-  return shape.flat().reduce((sum, { heads, dim }) => sum + heads * dim * capacity * F32_BYTES, 0);
+/** The recurrent states of a stage; undefined: it has none. */
+export type Recurrence = StageGraph["recurrence"];
+
+/** Bytes of an arena: f32 (heads, capacity, dim) for each buffer of every layer, and its states. */
+export function arenaBytes(shape: ArenaShape, capacity: number, recurrence?: Recurrence): number {
+  const states = recurrence ? stateBytes(recurrence.states, capacity) : 0;
+  return shape.flat().reduce(
+    (sum, { heads, dim }) => sum + heads * dim * capacity * F32_BYTES,
+    states,
+  );
 }
 
 /**
@@ -65,6 +74,8 @@ export class KvArena {
   readonly #caches: Cache[];
   /** How many of them, at the end, are those of the last layer. */
   readonly #ofLastLayer: number;
+  /** The recurrent states of its rows; undefined: no layer has one. */
+  readonly states?: RecurrentStates;
   #slots: Slots;
 
   /**
@@ -72,12 +83,13 @@ export class KvArena {
    * arithmetic, so an unwritten one must hold finite numbers: a NaN would spoil the softmax. Throws
    * RangeError where the memory cannot be allocated.
    */
-  constructor(shape: ArenaShape, capacity: number) {
+  constructor(shape: ArenaShape, capacity: number, recurrence?: Recurrence) {
     this.#slots = new Slots(capacity);
     const caches = shape.flat();
     const buffers = allocate(caches, capacity);
     this.#caches = caches.map((cache, i) => ({ ...cache, data: buffers[i] }));
     this.#ofLastLayer = shape.at(-1)!.length;
+    if (recurrence) this.states = new RecurrentStates(recurrence, capacity);
   }
 
   /** The slots of the arena: which rows stand in them and how they hang together. */
@@ -97,12 +109,14 @@ export class KvArena {
     const slots = this.#slots.moved(capacity, keep, shelf);
     const order = [...moves(keep), ...moves(shelf, capacity - shelf.length)];
     if (capacity === this.#slots.capacity) {
+      this.states?.move(capacity, newSlots(order));
       const away = order.filter(({ from, to }) => from !== to);
       for (const cache of this.#caches) this.#shift(cache, away);
     } else {
       // The system backs pages of the new buffers only as they are written, and each old buffer is
       // freed right after its copy: at most one layer's cache is in memory twice at a time.
       const fresh = allocate(this.#caches, capacity);
+      this.states?.move(capacity, newSlots(order));
       this.#releaseViews();
       this.#caches.forEach((cache, i) => {
         const old = cache.data;
@@ -144,6 +158,7 @@ export class KvArena {
   /** Frees the memory at once instead of when the garbage collector runs. The arena is unusable. */
   free(): void {
     this.#releaseViews();
+    this.states?.free();
     for (const { data } of this.#caches) data.buffer.transfer(0);
   }
 
@@ -227,4 +242,12 @@ export class KvArena {
 /** Zeros for these buffers, in their order. */
 function allocate(caches: readonly RowCache[], capacity: number): Float32Array<ArrayBuffer>[] {
   return caches.map(({ heads, dim }) => new Float32Array(heads * capacity * dim));
+}
+
+/** The new slot of an old one; undefined: its row is not kept. */
+function newSlots(order: readonly Move[]): (slot: number) => number | undefined {
+  return (slot) => {
+    const move = order.find(({ from, rows }) => slot >= from && slot < from + rows);
+    return move && move.to + slot - move.from;
+  };
 }

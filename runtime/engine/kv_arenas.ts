@@ -5,11 +5,12 @@
  */
 import type { ArenaLayout } from "../../actors/pipeline/mod.ts";
 import { engineError } from "./errors.ts";
-import { arenaBytes, type ArenaShape, KvArena } from "./kv_arena.ts";
+import { arenaBytes, type ArenaShape, KvArena, type Recurrence } from "./kv_arena.ts";
 
 /** See the module's text. */
 export class KvArenas {
   readonly #shape: ArenaShape;
+  readonly #recurrence?: Recurrence;
   readonly #budget: number;
   readonly #arenas = new Map<string, KvArena>();
   /** Bytes of each open arena, with those that its owner keeps beside it. */
@@ -17,8 +18,9 @@ export class KvArenas {
   #bytes = 0;
 
   /** @param budget Bytes that all arenas together may take. */
-  constructor(shape: ArenaShape, budget: number) {
+  constructor(shape: ArenaShape, budget: number, recurrence?: Recurrence) {
     this.#shape = shape;
+    this.#recurrence = recurrence;
     this.#budget = budget;
   }
 
@@ -46,7 +48,7 @@ export class KvArenas {
     }
     const arena = this.#arenas.get(name);
     if (!arena && keep.length + (shelf?.length ?? 0) > 0) throw noArena(name);
-    const bytes = arenaBytes(this.#shape, capacity) + capacity * beside;
+    const bytes = arenaBytes(this.#shape, capacity, this.#recurrence) + capacity * beside;
     const others = this.#bytes - (this.#sizes.get(name) ?? 0);
     if (others + bytes > this.#budget) {
       throw engineError(
@@ -58,7 +60,7 @@ export class KvArenas {
     }
     try {
       if (arena) arena.layout(layout);
-      else this.#arenas.set(name, new KvArena(this.#shape, capacity));
+      else this.#arenas.set(name, new KvArena(this.#shape, capacity, this.#recurrence));
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       throw engineError(

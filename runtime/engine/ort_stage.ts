@@ -72,7 +72,7 @@ export class OrtStage implements LoadedStage {
   private constructor(load: LoadRequest, sessions: SessionChain) {
     this.#load = load;
     this.#sessions = sessions;
-    this.#arenas = new KvArenas(load.graph.caches, load.arenaBudgetBytes);
+    this.#arenas = new KvArenas(load.graph.caches, load.arenaBudgetBytes, load.graph.recurrence);
   }
 
   /** Loads a stage graph. Throws `engine_failed` (group `engine`) if ONNX Runtime refuses it. */
@@ -147,9 +147,10 @@ export class OrtStage implements LoadedStage {
     let late: LateRow[] = [];
     let past = frame.base;
     try {
-      const view = arena.view(frame.base, rows);
+      const view = withStates(arena, arena.view(frame.base, rows));
       past -= view.first;
-      const feeds = this.#feeds(arena, view, frame, input);
+      const segments = arena.states?.segments(arena.slots, frame.base, rows, view.first);
+      const feeds = { ...this.#feeds(arena, view, frame, input), ...segments?.feeds };
       if (graph.last) {
         const wanted = frame.want.length;
         const head = graph.logits.length > 0;
@@ -187,6 +188,7 @@ export class OrtStage implements LoadedStage {
           }
         }
       }
+      if (segments) arena.states!.keep(segments.kept, arena.slots);
     } catch (error) {
       arena.slots.forget(frame.base, rows);
       throw error;
@@ -540,6 +542,17 @@ function larger(
 ): Float32Array<ArrayBuffer> {
   const other = new Float32Array(part.buffer);
   return other.length > buffer.length && other.length <= KEEP_ELEMENTS ? other : buffer;
+}
+
+/** The view with the arena's recurrent states, if it has any. */
+function withStates({ states }: KvArena, view: ArenaView): ArenaView {
+  if (!states) return view;
+  const { feeds, fetches } = states.tensors();
+  return {
+    ...view,
+    feeds: { ...view.feeds, ...feeds },
+    fetches: { ...view.fetches, ...fetches },
+  };
 }
 
 /** The inputs of convolutions of `kernel` rows, see `models/graph/contract.ts`. */

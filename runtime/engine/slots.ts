@@ -254,6 +254,11 @@ export class Slots {
     while (this.#end > 0 && this.#parents[this.#end - 1] === UNWRITTEN) this.#end--;
   }
 
+  /** Whether a row stands in the slot. */
+  holds(slot: number): boolean {
+    return this.#parents[slot] !== UNWRITTEN;
+  }
+
   /** Slot of the parent of a written slot, -1 for a root. */
   parent(slot: number): number {
     return this.#parents[slot];

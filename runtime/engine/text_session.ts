@@ -47,7 +47,7 @@ export class TextLayer implements Disposable {
     text: TextRows,
     grams: Map<string, Float32Array> = new Map(),
   ): Promise<Float32Array<ArrayBuffer>> {
-    const { first, last, caches, kernel, window } = this.#graph;
+    const { first, last, caches, kernel, recurrence, window } = this.#graph;
     const { hidden } = this.#geometry;
     const rows = "tokens" in text ? text.tokens.length : text.hidden.length / hidden;
     const numbers = Array.from({ length: rows }, (_, i) => i);
@@ -72,6 +72,7 @@ export class TextLayer implements Disposable {
           ),
         }),
       ...(kernel !== undefined && convolutionFeeds(rows, kernel)),
+      ...(recurrence && recurrenceFeeds(rows, recurrence.kernel)),
       ...(last && { want: new OrtTensor("int64", int64(numbers), [rows]) }),
     };
     const output = new Float32Array(rows * hidden);
@@ -81,6 +82,10 @@ export class TextLayer implements Disposable {
     for (const { past, present, heads, dim } of caches.flat()) {
       const buffer = new Float32Array(heads * rows * dim);
       feeds[past] = results[present] = new OrtTensor("float32", buffer, [1, heads, rows, dim]);
+    }
+    for (const { past, present, dims } of recurrence?.states ?? []) {
+      const zeros = new Float32Array(dims.reduce((a, b) => a * b));
+      feeds[past] = results[present] = new OrtTensor("float32", zeros, [1, ...dims]);
     }
     const found = new Map<string, Float32Array<ArrayBuffer>>();
     for (const { windows } of this.#graph.grams ?? []) {
@@ -174,19 +179,48 @@ async function compute(session: Session, feeds: OrtTensors, results: OrtTensors)
 
 const int64 = (values: ArrayLike<number>) => BigInt64Array.from(Array.from(values), BigInt);
 
-/** The inputs of convolutions of `kernel` rows over a chain, see `models/graph/contract.ts`. */
-function convolutionFeeds(rows: number, kernel: number): OrtTensors {
+/**
+ * Slots of the rows of a chain and of the `kernel` - 1 rows before each, its own where there is none,
+ * and 0 for each of those.
+ */
+function chainTaps(
+  rows: number,
+  kernel: number,
+): { own: OrtTensor; taps: BigInt64Array<ArrayBuffer>; seen: Float32Array<ArrayBuffer> } {
   const each = Array.from({ length: rows * kernel }, (_, i) => {
     const row = Math.floor(i / kernel);
     return { row, before: row - (kernel - 1 - i % kernel) };
   });
-  const taps = each.map(({ row, before }) => before < 0 ? row : before);
-  const seen = Float32Array.from(each, ({ before }) => before < 0 ? 0 : 1);
   const own = Array.from({ length: 3 * rows }, (_, i) => i % 3 === 2 ? (i - 2) / 3 : 0);
   return {
-    conv_slots: new OrtTensor("int64", int64(own), [1, 1, rows, 3]),
-    conv_taps: new OrtTensor("int64", int64(taps), [rows, kernel]),
+    own: new OrtTensor("int64", int64(own), [1, 1, rows, 3]),
+    taps: int64(each.map(({ row, before }) => before < 0 ? row : before)),
+    seen: Float32Array.from(each, ({ before }) => before < 0 ? 0 : 1),
+  };
+}
+
+/** The inputs of convolutions of `kernel` rows over a chain, see `models/graph/contract.ts`. */
+function convolutionFeeds(rows: number, kernel: number): OrtTensors {
+  const { own, taps, seen } = chainTaps(rows, kernel);
+  return {
+    conv_slots: own,
+    conv_taps: new OrtTensor("int64", taps, [rows, kernel]),
     conv_seen: new OrtTensor("float32", seen, [rows, kernel, 1]),
+  };
+}
+
+/** The inputs of recurrences over a chain, which is one segment; see `models/graph/contract.ts`. */
+function recurrenceFeeds(rows: number, kernel: number): OrtTensors {
+  const { own, taps, seen } = chainTaps(rows, kernel);
+  return {
+    state_slots: own,
+    state_taps: new OrtTensor("int64", taps, [1, rows, kernel]),
+    state_seen: new OrtTensor("float32", seen, [1, rows, kernel, 1]),
+    state_live: new OrtTensor("float32", new Float32Array(rows).fill(1), [1, rows, 1]),
+    state_roots: new OrtTensor("int64", int64([0]), [1]),
+    state_rows: new OrtTensor("int64", int64(Array.from({ length: rows }, (_, i) => i)), [rows]),
+    state_saved: new OrtTensor("int64", int64([]), [0]),
+    state_places: new OrtTensor("int64", int64([]), [0, 1]),
   };
 }
 

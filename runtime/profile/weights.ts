@@ -50,10 +50,17 @@ export function specimenManifest(
 ): Manifest {
   const { local: _local, rope: { skipped_layers: _skipped, ...rope }, ...geometry } =
     manifest.geometry;
+  const { convolution, recurrence } = geometry;
+  /** The numbers of the layers that are repetitions of these. */
+  const repeated = (numbers: readonly number[]) =>
+    Array.from({ length: layers }, (_, i) => i)
+      .filter((i) => numbers.includes(i % manifest.layers.length));
   return {
     ...manifest,
     geometry: {
       ...geometry,
+      ...(convolution && { convolution: { ...convolution, layers: repeated(convolution.layers) } }),
+      ...(recurrence && { recurrence: { ...recurrence, layers: repeated(recurrence.layers) } }),
       layers,
       rope,
       // Some ways of scaling RoPE depend on the context.

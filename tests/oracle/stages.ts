@@ -64,6 +64,10 @@ export class StageChain {
         const zeros = new Float32Array(dims.reduce((a, b) => a * b));
         arena[past] = new ort.Tensor("float32", zeros, dims);
       }
+      for (const { past, dims } of graph.recurrence?.states ?? []) {
+        const zeros = new Float32Array(dims.reduce((a, b) => a * b));
+        arena[past] = new ort.Tensor("float32", zeros, [1, ...dims]);
+      }
       chain.#stages.push({ graph, session, arena });
     }
     return chain;
@@ -131,6 +135,7 @@ export class StageChain {
           1,
         ]);
       }
+      if (graph.recurrence) Object.assign(feeds, this.#recurrence(past, graph.recurrence.kernel));
       if (graph.last) {
         feeds.want = longs(want, [want.length]);
         feeds.scored = longs(Array.from(want.keys()), [want.length]);
@@ -139,13 +144,45 @@ export class StageChain {
       const fetches: Record<string, ort.Tensor | null> = Object.fromEntries(
         outputs.map((name) => [name, null]),
       );
-      for (const { past: from, present } of graph.caches.flat()) fetches[present] = arena[from];
+      const { recurrence, caches } = graph;
+      for (const { past: from, present } of [...caches.flat(), ...recurrence?.states ?? []]) {
+        fetches[present] = arena[from];
+      }
       const results = await session.run(feeds, fetches);
       hidden = results.next_hidden;
       if (graph.last) output.logits = joined(graph, results, want.length);
       else output.hidden.push(hidden.data as Float32Array);
     }
     return output;
+  }
+
+  /** The inputs of recurrences: each row from slot `past` on is a segment that begins at its root. */
+  #recurrence(past: number, kernel: number): Record<string, ort.Tensor> {
+    const longs = (values: number[], dims: number[]) =>
+      new ort.Tensor("int64", BigInt64Array.from(values, BigInt), dims);
+    const floats = (values: number[], dims: number[]) =>
+      new ort.Tensor("float32", Float32Array.from(values), dims);
+    const slots = Array.from(this.#rows.keys()).slice(past);
+    const paths = slots.map((slot) => {
+      const path = [slot];
+      while (this.#rows[path[0]].parent >= 0) path.unshift(this.#rows[path[0]].parent);
+      return path;
+    });
+    const steps = Math.max(...paths.map((path) => path.length));
+    const each = paths.flatMap((path) =>
+      Array.from({ length: steps }, (_, i) => this.#path(path[i] ?? -1, kernel))
+    );
+    const dims = [slots.length, steps];
+    return {
+      state_slots: longs(slots.flatMap((slot) => [0, 0, slot]), [1, 1, slots.length, 3]),
+      state_taps: longs(each.flat().map((slot) => Math.max(slot, 0)), [...dims, kernel]),
+      state_seen: floats(each.flat().map((slot) => slot < 0 ? 0 : 1), [...dims, kernel, 1]),
+      state_live: floats(each.map((path) => path.at(-1)! < 0 ? 0 : 1), [...dims, 1]),
+      state_roots: longs(slots.map(() => 0), [slots.length]),
+      state_rows: longs(paths.map((path, i) => i * steps + path.length - 1), [slots.length]),
+      state_saved: longs([], [0]),
+      state_places: longs([], [0, 1]),
+    };
   }
 
   /** The row in this slot and `length` - 1 ancestors, the furthest first; -1: there is none. */
