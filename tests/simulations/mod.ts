@@ -9,6 +9,7 @@ import { GENERATION } from "./generation.ts";
 import { HOSTILE } from "./hostile.ts";
 import { JOURNAL } from "./journal.ts";
 import { MEMBERSHIP } from "./membership.ts";
+import { MOVES } from "./moves.ts";
 import { OUTLINE } from "./outline.ts";
 import { OWNERSHIP } from "./ownership.ts";
 import { PLACEMENT } from "./placement.ts";
@@ -34,6 +35,7 @@ export const AREAS: readonly SimulationArea[] = [
   RECOVERY,
   REBUILD,
   REPAIR,
+  MOVES,
   PLACEMENT,
   HOSTILE,
 ];
