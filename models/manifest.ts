@@ -184,8 +184,8 @@ export const geometrySchema = exactly({
     bias: z.boolean().optional(),
   }).optional(),
   /**
-   * Layers that have no attention but a recurrent state, which each row reads and changes
-   * (Mamba 2). @default none
+   * Layers that have, in place of attention or beside it, a recurrent state, which each row reads
+   * and changes (Mamba 2). @default none
    */
   recurrence: exactly({
     layers: layerNumbers,
@@ -201,6 +201,18 @@ export const geometrySchema = exactly({
     kernel_bias: z.boolean().optional(),
     /** Whether the projections have a bias. @default false */
     bias: z.boolean().optional(),
+    /**
+     * How what is read is normed (RMSNorm of each group): `first`: before it is gated; `none`: it
+     * is not. @default after it was gated
+     */
+    norm: z.enum(["first", "none"]).optional(),
+    /** Factors of what the projection gives: gate, written, writes, reads, step. @default none */
+    factors: z.array(z.number()).length(5).optional(),
+    /**
+     * Set where these layers have attention too, which reads the same rows; the outputs of both are
+     * multiplied by these factors and added. @default in place of attention
+     */
+    beside: exactly({ state: z.number(), attention: z.number() }).optional(),
   }).optional(),
   mlp: exactly({
     /**
@@ -213,6 +225,10 @@ export const geometrySchema = exactly({
     bias: z.boolean().optional(),
     /** False: there is no gate; the activation is that of `up`. @default true */
     gated: z.boolean().optional(),
+    /** Factor of the gate, before the activation. @default 1 */
+    gate_scale: z.number().optional(),
+    /** Factor of the output. @default 1 */
+    scale: z.number().optional(),
   }).optional(),
   /**
    * Each layer has so many MLPs (experts) of the width `intermediate`, of which a router chooses

@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { ARCHITECTURES, describe } from "./arch/mod.ts";
+export { ARCHITECTURES, describe, hasAttention } from "./arch/mod.ts";
 export {
   builtInPassages,
   type Calibration,

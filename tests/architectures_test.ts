@@ -98,6 +98,17 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
       ? { recurrence: { ...recurrence, kernel_bias: undefined } }
       : {},
     "recurrence.bias": recurrence?.bias ? { recurrence: { ...recurrence, bias: undefined } } : {},
+    "recurrence.norm": recurrence?.norm === "first"
+      ? { recurrence: { ...recurrence, norm: undefined } }
+      : {},
+    "recurrence.factors": recurrence?.factors
+      ? { recurrence: { ...recurrence, factors: undefined } }
+      : {},
+    "recurrence.beside": recurrence?.beside?.state !== undefined && recurrence.beside.state !== 1
+      ? { recurrence: { ...recurrence, beside: { state: 1, attention: 1 } } }
+      : {},
+    "mlp.gate_scale": mlp?.gate_scale ? { mlp: { ...mlp, gate_scale: undefined } } : {},
+    "mlp.scale": mlp?.scale ? { mlp: { ...mlp, scale: undefined } } : {},
     "attention.sinks": attention?.sinks ? { attention: { ...attention, sinks: undefined } } : {},
     "experts.active": experts ? { experts: { ...experts, active: 1 } } : {},
     "experts.scores": experts?.scores ? { experts: { ...experts, scores: undefined } } : {},
@@ -141,14 +152,14 @@ Deno.test(
         }
       });
     }
-    assert.equal(tried.size, 32, `${[...tried]}`);
+    assert.equal(tried.size, 37, `${[...tried]}`);
   },
 );
 
 for (
   const name of [
     ...["gemma2", "mistral", "smollm3_window", "mixtral", "lfm2", "lfm2_biases"],
-    ...["granite4_states", "granite4_states_experts"],
+    ...["granite4_states", "granite4_states_experts", "falcon_h1"],
   ]
 ) {
   Deno.test(

@@ -11,6 +11,7 @@ import { malformed, type ModelConfig, parseConfig } from "./config.ts";
 import { cohere, cohere2 } from "./cohere.ts";
 import { ernie, ernieMoe } from "./ernie.ts";
 import { exaone4 } from "./exaone4.ts";
+import { falconH1 } from "./falcon_h1.ts";
 import { gemma1, gemma2, gemma3 } from "./gemma.ts";
 import { glm, glm4, glm4Moe } from "./glm.ts";
 import { gptOss } from "./gpt_oss.ts";
@@ -77,6 +78,7 @@ const KNOWN: readonly Architecture[] = [
   hunyuanMoe,
   graniteMoeShared,
   graniteHybrid,
+  falconH1,
 ];
 
 /** Hugging Face classes that are supported. */

@@ -11,6 +11,7 @@ import type { ModelConfig } from "./config.ts";
 import { decoder, layersWhere, type Traits } from "./decoder.ts";
 import { type ExpertRows, expertsOf, placedExperts, unsupportedExperts } from "./experts.ts";
 import { fusedTensors } from "./fused.ts";
+import { expandedWidth, MAMBA_DEFAULTS, mambaRecurrence, unsupportedMamba } from "./mamba.ts";
 import { decoderTensors } from "./tensors.ts";
 
 /** 1 means no factor: the graph then has no node for it. */
@@ -125,44 +126,15 @@ const stateLayers = (config: ModelConfig): number[] =>
 /** The recurrence of the layers with a state space. */
 function recurrenceOf(config: ModelConfig): Geometry["recurrence"] {
   const layers = stateLayers(config);
-  if (layers.length === 0) return undefined;
-  const heads = config.mamba_n_heads!;
-  const width = stateWidth(config);
-  const stated = config.mamba_d_head;
-  return {
-    layers,
-    heads,
-    head_dim: typeof stated === "number" ? stated : Math.floor(width / heads),
-    state: config.mamba_d_state!,
-    groups: config.mamba_n_groups!,
-    kernel: config.mamba_d_conv!,
-    ...(config.mamba_conv_bias && { kernel_bias: true }),
-    ...(config.mamba_proj_bias && { bias: true }),
-  };
+  return layers.length > 0 ? mambaRecurrence(config, layers, expandedWidth(config)) : undefined;
 }
-
-const stateWidth = (config: ModelConfig): number =>
-  Math.floor(config.mamba_expand! * config.hidden_size);
 
 /** Settings of layers with a state space that are not supported, in words. */
 function unsupportedStates(config: ModelConfig): string[] {
   const recurrence = recurrenceOf(config);
   if (!recurrence) return [];
-  const { heads, head_dim, groups } = recurrence;
-  const width = stateWidth(config);
-  const [least, most] = config.time_step_limit ?? [0, Infinity];
-  return [
-    ...(heads * head_dim === width ? [] : [
-      `mamba_n_heads ${heads} of mamba_d_head ${head_dim} (supported: together ${width}, ` +
-      "mamba_expand times hidden_size)",
-    ]),
-    ...(heads % groups === 0 ? [] : [
-      `mamba_n_groups ${groups} (supported: a divisor of mamba_n_heads ${heads})`,
-    ]),
-    ...(least === 0 && most === Infinity ? [] : [
-      `time_step_limit ${least}, ${most} (supported: none)`,
-    ]),
-  ];
+  const expected = "mamba_expand times hidden_size";
+  return unsupportedMamba(config, recurrence, { width: expandedWidth(config), expected });
 }
 
 /** GraniteMoeHybridForCausalLM. */
@@ -171,14 +143,7 @@ export const graniteHybrid = decoder({
   defaults: {
     ...MOE_DEFAULTS,
     shared_intermediate_size: 1024,
-    mamba_n_heads: 128,
-    mamba_n_groups: 1,
-    mamba_d_state: 256,
-    mamba_d_head: "auto",
-    mamba_d_conv: 4,
-    mamba_expand: 2,
-    mamba_conv_bias: true,
-    mamba_proj_bias: false,
+    ...MAMBA_DEFAULTS,
   },
   layerTypes: ["attention", "full_attention", ...STATE_LAYERS],
   skipsRotation: ({ position_embedding_type }) => position_embedding_type !== "rope",

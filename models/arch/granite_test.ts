@@ -94,7 +94,7 @@ Deno.test("graniteHybrid refuses what the recurrence cannot be by name", () => {
     );
   refused(
     { mamba_d_head: 8 },
-    /mamba_n_heads 4 of mamba_d_head 8 \(supported: together 64, mamba_expand times hidden_size\)/,
+    /mamba_n_heads 4 of mamba_d_head 8 \(supported: 64, mamba_expand times hidden_size\)/,
   );
   refused({ mamba_n_groups: 3 }, /mamba_n_groups 3 \(supported: a divisor of mamba_n_heads 4\)/);
   refused({ time_step_limit: [0, 0.1] }, /time_step_limit 0, 0.1 \(supported: none\)/);

@@ -14,6 +14,7 @@ export type { ModelConfig } from "./config.ts";
 export { ARCHITECTURES, describe, type Described, type DescribeOptions } from "./describe.ts";
 export { type FusedNames, fusedTensors } from "./fused.ts";
 export {
+  hasAttention,
   hasConvolution,
   hasExperts,
   hasRecurrence,

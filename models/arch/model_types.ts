@@ -50,6 +50,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   hunyuan_v1_moe: "HunYuanMoEV1ForCausalLM",
   granitemoeshared: "GraniteMoeSharedForCausalLM",
   granitemoehybrid: "GraniteMoeHybridForCausalLM",
+  falcon_h1: "FalconH1ForCausalLM",
 };
 
 /** The types that are known. */

@@ -86,7 +86,7 @@ export function layerTensors(
   const width = experts?.dense && dense ? experts.dense.intermediate : intermediate;
   const convolved = hasConvolution(geometry, layer);
   const recurrent = hasRecurrence(geometry, layer);
-  const attends = !convolved && !recurrent;
+  const attends = hasAttention(geometry, layer);
   const shapes: Record<string, number[]> = {
     ...(before && { "attn_norm": [hidden] }),
     ...(convolved && convolutionShapes(geometry)),
@@ -152,6 +152,11 @@ export const hasConvolution = ({ convolution }: Geometry, layer: number): boolea
 export const hasRecurrence = ({ recurrence }: Geometry, layer: number): boolean =>
   recurrence?.layers.includes(layer) ?? false;
 
+/** Whether the layer (0-based) has attention, be it beside a recurrent state. */
+export const hasAttention = (geometry: Geometry, layer: number): boolean =>
+  !hasConvolution(geometry, layer) &&
+  (!hasRecurrence(geometry, layer) || geometry.recurrence!.beside !== undefined);
+
 /** Channels of the convolution before a recurrence: what is written, and what reads and writes. */
 export const recurrenceChannels = (
   { heads, head_dim, groups, state }: NonNullable<Geometry["recurrence"]>,
@@ -159,7 +164,7 @@ export const recurrenceChannels = (
 
 /** Shapes of a recurrence, its convolution and its projections. */
 function recurrenceShapes({ hidden, recurrence }: Geometry): Record<string, number[]> {
-  const { heads, head_dim, kernel, kernel_bias, bias } = recurrence!;
+  const { heads, head_dim, kernel, kernel_bias, bias, norm } = recurrence!;
   const width = heads * head_dim;
   const channels = recurrenceChannels(recurrence!);
   return {
@@ -168,7 +173,7 @@ function recurrenceShapes({ hidden, recurrence }: Geometry): Record<string, numb
     "state.step_bias": [heads],
     "state.decay": [heads],
     "state.skip": [heads],
-    "state.norm": [width],
+    ...(norm !== "none" && { "state.norm": [width] }),
     "state.out": [hidden, width],
     ...(kernel_bias && { "state.kernel_bias": [channels] }),
     ...(bias && { "state.in_bias": [width + channels + heads], "state.out_bias": [hidden] }),

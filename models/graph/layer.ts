@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { hasConvolution, hasExperts, hasRecurrence, layerTensors } from "../arch/mod.ts";
+import {
+  hasAttention,
+  hasConvolution,
+  hasExperts,
+  hasRecurrence,
+  layerTensors,
+} from "../arch/mod.ts";
 import type { Group } from "../manifest.ts";
 import { activated, gated } from "./activation.ts";
 import {
@@ -144,36 +150,38 @@ export function addLayer(
       return after(graph.node("Add", `${path}/mlp/shared/Add`, [chosen, shared(x)]), "mlp");
     }
     const up = project(x, "mlp.up");
+    const gate = () =>
+      scaled(stage, `${path}/mlp/gate_scale`, project(x, "mlp.gate"), geometry.mlp?.gate_scale);
     const product = geometry.mlp?.gated === false
       ? activated(stage, `${path}/mlp`, up)
-      : gated(stage, `${path}/mlp`, project(x, "mlp.gate"), up);
-    return after(project(product, "mlp.down"), "mlp");
+      : gated(stage, `${path}/mlp`, gate(), up);
+    const output = project(product, "mlp.down");
+    return after(scaled(stage, `${path}/mlp/down_scale`, output, geometry.mlp?.scale), "mlp");
   };
 
-  /** What mixes each row with those before it, but for the projection of the result. */
-  const mix = (x: Value): Value => {
-    if (hasConvolution(geometry, number)) {
-      note(x, "conv.in");
-      return convolution(stage, `${path}/conv`, number, x, {
-        input: weight("conv.in"),
-        inputBias: optional("conv.in_bias"),
-        kernel: weight("conv.kernel"),
-        kernelBias: optional("conv.kernel_bias"),
-      });
-    }
-    if (hasRecurrence(geometry, number)) {
-      note(x, "state.in");
-      return recurrence(stage, `${path}/state`, number, x, {
-        input: weight("state.in"),
-        inputBias: optional("state.in_bias"),
-        kernel: weight("state.kernel"),
-        kernelBias: optional("state.kernel_bias"),
-        stepBias: weight("state.step_bias"),
-        decay: weight("state.decay"),
-        skip: weight("state.skip"),
-        norm: weight("state.norm"),
-      });
-    }
+  const convolved = (x: Value): Value => {
+    note(x, "conv.in");
+    return convolution(stage, `${path}/conv`, number, x, {
+      input: weight("conv.in"),
+      inputBias: optional("conv.in_bias"),
+      kernel: weight("conv.kernel"),
+      kernelBias: optional("conv.kernel_bias"),
+    });
+  };
+  const recurred = (x: Value): Value => {
+    note(x, "state.in");
+    return recurrence(stage, `${path}/state`, number, x, {
+      input: weight("state.in"),
+      inputBias: optional("state.in_bias"),
+      kernel: weight("state.kernel"),
+      kernelBias: optional("state.kernel_bias"),
+      stepBias: weight("state.step_bias"),
+      decay: weight("state.decay"),
+      skip: weight("state.skip"),
+      norm: optional("state.norm"),
+    });
+  };
+  const attended = (x: Value): Value => {
     const [q, k] = [project(x, "attn.q"), project(x, "attn.k")];
     const queries: [Value, Value, Value] = rotatedNorm
       ? [q, k, project(x, "attn.v")]
@@ -188,16 +196,25 @@ export function addLayer(
       rotatedNorm ? headsOf : undefined,
     );
   };
+  /** What mixes each row with those before it: what is projected, by the projection's key. */
+  const mixers: [key: string, mix: (x: Value) => Value, factor?: number][] = [];
+  const beside = geometry.recurrence?.beside;
+  if (hasConvolution(geometry, number)) mixers.push(["conv.out", convolved]);
+  if (hasRecurrence(geometry, number)) mixers.push(["state.out", recurred, beside?.state]);
+  if (hasAttention(geometry, number)) mixers.push(["attn.o", attended, beside?.attention]);
 
   let { normed, sum } = begin(stream.residual, stream.update, "attn_norm");
-  let mixed = mix(normed);
+  let mixed = mixers.map(([, mix]) => mix(normed));
   if (pick) {
-    mixed = pick(mixed, `${path}/mixed/want`);
+    mixed = mixed.map((x, i) => pick(x, `${path}/mixed/${i === 0 ? "" : `${i}/`}want`));
     sum = pick(sum, `${path}/residual/want`);
     if (parallel) normed = pick(normed, `${path}/attn_norm/want`);
   }
-  const output = ["conv.out", "state.out", "attn.o"].find((key) => specs.has(key))!;
-  const attn = after(project(mixed, output), "attn");
+  const outputs = mixers.map(([key, , factor], i) =>
+    scaled(stage, `${path}/${key.replace(".", "/")}_scale`, project(mixed[i], key), factor)
+  );
+  const both = outputs.reduce((a, b, i) => graph.node("Add", `${path}/mixed/${i}/Add`, [a, b]));
+  const attn = after(both, "attn");
   if (parallel) {
     const update = graph.node("Add", `${path}/parallel/Add`, [attn, mlp(normed)]);
     return { residual: sum, update };

@@ -20,6 +20,7 @@ import {
   type Weight,
 } from "./blocks.ts";
 import { recurrenceChannels } from "../arch/mod.ts";
+import type { Geometry } from "../manifest.ts";
 import type { GraphBuilder, OpOptions, Value } from "./builder.ts";
 import { recurrenceNames } from "./contract.ts";
 
@@ -37,8 +38,8 @@ export interface RecurrenceWeights {
   decay: Weight;
   /** Share of what is written that passes the state by, [heads]. */
   skip: Weight;
-  /** Gain of the norm after the gate, [W]. */
-  norm: Weight;
+  /** Gain of the norm, [W]; undefined: there is none. */
+  norm?: Weight;
 }
 
 /** Declares the inputs of all recurrences of a stage; K rows take part in their convolutions. */
@@ -94,7 +95,10 @@ export function recurrence(
   const reshaped = (name: string, from: Value, dims: number[]) =>
     node("Reshape", name, [from, graph.ints(`/state/shape/${dims.join("_")}`, dims)]);
 
-  const projected = linear(stage, `${path}/in_proj`, x, weights.input, weights.inputBias);
+  const product = linear(stage, `${path}/in_proj`, x, weights.input, weights.inputBias);
+  const projected = shape.factors
+    ? node("Mul", "factors", [product, factorsOf(graph, shape)])
+    : product;
   const [gate, brought] = split("projected", projected, 2, [
     ["gate", width],
     ["brought", channels + heads],
@@ -168,8 +172,14 @@ export function recurrence(
   const own = node("Gather", "own", [reshaped("all", output, [1, -1, width]), inputs.rows], {
     axis: 1,
   });
-  const gated = node("Mul", "gated", [own, silu(graph, `${path}/gate`, gate)]);
-  return groupNorm(stage, `${path}/norm`, gated, weights.norm);
+  const normed = (value: Value) =>
+    weights.norm ? groupNorm(stage, `${path}/norm`, value, weights.norm) : value;
+  const first = shape.norm === "first";
+  const gated = node("Mul", "gated", [
+    first ? normed(own) : own,
+    silu(graph, `${path}/gate`, gate),
+  ]);
+  return first ? gated : normed(gated);
 }
 
 /**
@@ -195,6 +205,20 @@ function segmentRows(
   graph.output(presentInputs, "f32", dims);
   return graph.node("Gather", `${path}/rows/Gather`, [presentInputs, inputs!.taps], {
     attributes: { axis: 2 },
+  });
+}
+
+/** The factors of what the projection gives, (W + C + heads). */
+function factorsOf(graph: GraphBuilder, shape: NonNullable<Geometry["recurrence"]>): Value {
+  const { heads, head_dim, groups, state, factors } = shape;
+  const width = heads * head_dim;
+  const sizes = [width, width, groups * state, groups * state, heads];
+  const values = Float32Array.from(sizes.flatMap((size, i) => Array(size).fill(factors![i])));
+  return graph.constant({
+    name: "/state/factors",
+    dtype: "f32",
+    dims: [values.length],
+    data: new Uint8Array(values.buffer),
   });
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { hasConvolution, hasRecurrence, recurrenceChannels } from "../arch/mod.ts";
+import { hasAttention, hasConvolution, hasRecurrence, recurrenceChannels } from "../arch/mod.ts";
 import type { Geometry } from "../manifest.ts";
 import {
   convolutionNames,
@@ -34,17 +34,19 @@ export function rowCaches(geometry: Geometry, layer: number): RowCache[] {
   if (hasConvolution(geometry, layer)) {
     return [{ ...convolutionNames(layer), heads: 1, dim: hidden }];
   }
+  const caches: RowCache[] = [];
   if (hasRecurrence(geometry, layer)) {
     const { pastInputs: past, presentInputs: present } = recurrenceNames(layer);
-    const { recurrence } = geometry;
-    return [{ past, present, heads: 1, dim: recurrenceChannels(recurrence!) + recurrence!.heads }];
+    const dim = recurrenceChannels(geometry.recurrence!) + geometry.recurrence!.heads;
+    caches.push({ past, present, heads: 1, dim });
   }
-  const { pastKey, pastValue, presentKey, presentValue } = kvNames(layer);
-  const size = { heads: kv_heads, dim: cacheDim(head_dim) };
-  return [
-    { past: pastKey, present: presentKey, ...size },
-    { past: pastValue, present: presentValue, ...size },
-  ];
+  if (hasAttention(geometry, layer)) {
+    const { pastKey, pastValue, presentKey, presentValue } = kvNames(layer);
+    const size = { heads: kv_heads, dim: cacheDim(head_dim) };
+    caches.push({ past: pastKey, present: presentKey, ...size });
+    caches.push({ past: pastValue, present: presentValue, ...size });
+  }
+  return caches;
 }
 
 /** Bytes of one row in these buffers. */

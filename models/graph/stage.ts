@@ -13,7 +13,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ARCHITECTURES, hasConvolution, hasRecurrence } from "../arch/mod.ts";
+import { ARCHITECTURES, hasAttention } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
 import { HEAD_PARTS, type TokenRange } from "../head_parts.ts";
 import type { Geometry, GraphModel } from "../manifest.ts";
@@ -253,8 +253,7 @@ async function layerViews(
   for (let n = firstLayer; n <= lastLayer; n++) {
     const windowed = local?.layers.includes(n) ?? false;
     if (windowed) windowBias ??= graph.input("window_bias", "f32", [1, 1, "rows", "total"]);
-    const attends = !hasConvolution(geometry, n) && !hasRecurrence(geometry, n);
-    const rotates = !rope.skipped_layers?.includes(n) && attends;
+    const rotates = !rope.skipped_layers?.includes(n) && hasAttention(geometry, n);
     const rotary = !rotates ? undefined : await ropeConstants(
       graph,
       rotaryOf(geometry, windowed ? "local" : "global"),

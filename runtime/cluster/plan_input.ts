@@ -14,6 +14,7 @@ import {
 } from "../../actors/mod.ts";
 import {
   type Geometry,
+  hasAttention,
   headBytes,
   layerRowBytes,
   type Manifest,
@@ -63,8 +64,7 @@ export function modelShape(manifest: Manifest): ModelShape {
   }, 0) / geometry.layers;
   const kvLayerBytes = layers.map((_, layer) => layerRowBytes(geometry, layer));
   const alike = kvLayerBytes.every((bytes) => bytes === kvLayerBytes[0]);
-  const others = [geometry.convolution, geometry.recurrence].flatMap((part) => part?.layers ?? []);
-  const attending = geometry.layers - others.length;
+  const attending = layers.filter((_, layer) => hasAttention(geometry, layer)).length;
   return {
     name,
     layers: geometry.layers,

@@ -48,10 +48,10 @@ interface Cache extends RowCache {
 }
 
 /** The recurrent states of a stage; undefined: it has none. */
-export type Recurrence = StageGraph["recurrence"];
+export type ArenaStates = StageGraph["recurrence"];
 
 /** Bytes of an arena: f32 (heads, capacity, dim) for each buffer of every layer, and its states. */
-export function arenaBytes(shape: ArenaShape, capacity: number, recurrence?: Recurrence): number {
+export function arenaBytes(shape: ArenaShape, capacity: number, recurrence?: ArenaStates): number {
   const states = recurrence ? stateBytes(recurrence.states, capacity) : 0;
   return shape.flat().reduce(
     (sum, { heads, dim }) => sum + heads * dim * capacity * F32_BYTES,
@@ -83,7 +83,7 @@ export class KvArena {
    * arithmetic, so an unwritten one must hold finite numbers: a NaN would spoil the softmax. Throws
    * RangeError where the memory cannot be allocated.
    */
-  constructor(shape: ArenaShape, capacity: number, recurrence?: Recurrence) {
+  constructor(shape: ArenaShape, capacity: number, recurrence?: ArenaStates) {
     this.#slots = new Slots(capacity);
     const caches = shape.flat();
     const buffers = allocate(caches, capacity);

@@ -5,12 +5,12 @@
  */
 import type { ArenaLayout } from "../../actors/pipeline/mod.ts";
 import { engineError } from "./errors.ts";
-import { arenaBytes, type ArenaShape, KvArena, type Recurrence } from "./kv_arena.ts";
+import { arenaBytes, type ArenaShape, type ArenaStates, KvArena } from "./kv_arena.ts";
 
 /** See the module's text. */
 export class KvArenas {
   readonly #shape: ArenaShape;
-  readonly #recurrence?: Recurrence;
+  readonly #recurrence?: ArenaStates;
   readonly #budget: number;
   readonly #arenas = new Map<string, KvArena>();
   /** Bytes of each open arena, with those that its owner keeps beside it. */
@@ -18,7 +18,7 @@ export class KvArenas {
   #bytes = 0;
 
   /** @param budget Bytes that all arenas together may take. */
-  constructor(shape: ArenaShape, budget: number, recurrence?: Recurrence) {
+  constructor(shape: ArenaShape, budget: number, recurrence?: ArenaStates) {
     this.#shape = shape;
     this.#recurrence = recurrence;
     this.#budget = budget;
