@@ -6,7 +6,7 @@
 import { factorOf, type WindowFactor } from "./factor.ts";
 
 /** Version of the calibrated bytes, part of a model's source hash: raise it when they change. */
-export const CALIBRATION_VERSION = 1;
+export const CALIBRATION_VERSION = 2;
 
 /**
  * Inputs of a window, a multiple of every block. A larger one leaves less of the errors and takes
@@ -18,6 +18,8 @@ export const GRAM_WINDOW = 512;
 export interface Gram {
   /** The projections, by their short names in the layer's group. */
   keys: string[];
+  /** Of projections of experts: the expert whose rows these are. @default all rows of the layer */
+  expert?: number;
   /** f32 (size, size), from input `first` on. */
   windows: { first: number; size: number; values: Float32Array }[];
 }
@@ -31,15 +33,31 @@ export interface Calibration extends AsyncDisposable {
   layer(number: number, wanted: boolean): Promise<Gram[]>;
 }
 
-/** The factors of the windows of each projection, by its short name in the layer's group. */
-export type Factors = ReadonlyMap<string, WindowFactor[]>;
+/** The factors of the windows of a projection. */
+export type FactorWindows = () => readonly WindowFactor[];
+
+/**
+ * The factors of each projection, by its short name in the layer's group: one for all its rows, or,
+ * of projections of experts, one for the rows of each expert. They are computed when they are asked
+ * for, since those of many experts would fill the memory.
+ */
+export type Factors = ReadonlyMap<string, readonly FactorWindows[]>;
 
 /** Factors a layer's Gram matrices. */
 export function factorsOf(grams: readonly Gram[]): Factors {
-  const factors = new Map<string, WindowFactor[]>();
-  for (const { keys, windows } of grams) {
-    const found = windows.map(({ first, size, values }) => factorOf(values, first, size));
-    for (const key of keys) factors.set(key, found);
+  const factors = new Map<string, FactorWindows[]>();
+  for (const { keys, windows, expert } of grams) {
+    const compute = () => windows.map(({ first, size, values }) => factorOf(values, first, size));
+    if (expert === undefined) {
+      let found: WindowFactor[] | undefined;
+      for (const key of keys) factors.set(key, [() => found ??= compute()]);
+      continue;
+    }
+    for (const key of keys) {
+      const experts = factors.get(key) ?? [];
+      experts[expert] = compute;
+      factors.set(key, experts);
+    }
   }
   return factors;
 }

@@ -29,8 +29,14 @@ export interface WindowFactor {
   couplings: Float64Array;
 }
 
-/** The factor of a window, from its Gram matrix f32 (size, size). */
+/**
+ * The factor of a window, from its Gram matrix f32 (size, size). Where no row was seen, errors are
+ * not made up for.
+ */
 export function factorOf(gram: Float32Array, first: number, size: number): WindowFactor {
+  if (gram.every((x) => x === 0)) {
+    return { first, size, couplings: new Float64Array(size * size) };
+  }
   const inverse = invertedRoot(gram, size);
   const couplings = new Float64Array(size * size);
   for (let i = 0; i < size; i++) {
@@ -71,7 +77,7 @@ function invertedRoot(gram: Float32Array, n: number): Float64Array {
 }
 
 /** Sum of the products of `count` elements of two arrays, from these places on. */
-export function dot(
+function dot(
   a: Float64Array,
   aFrom: number,
   b: Float64Array,

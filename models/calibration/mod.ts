@@ -10,6 +10,7 @@ export {
   CALIBRATION_VERSION,
   type Factors,
   factorsOf,
+  type FactorWindows,
   type Gram,
   GRAM_WINDOW,
 } from "./calibration.ts";

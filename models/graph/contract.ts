@@ -124,6 +124,8 @@ export interface GramOutput {
   layer: number;
   /** The projections, by their short names in the layer's group. */
   keys: string[];
+  /** Number of the expert whose rows these are. @default all rows of the layer */
+  expert?: number;
   /** Elements of a row. */
   inputs: number;
   /** Windows on the diagonal of the matrix, f32 (size, size), from input `first` on. */

@@ -38,6 +38,9 @@ export interface ExpertWeights {
   down: Projections;
 }
 
+/** Is told what the last projection of an expert reads: the rows that chose it, (N, I). */
+export type NoteExpert = (expert: number, x: Value) => void;
+
 /** One projection of all experts, and their biases [the same rows] if they have any. */
 interface Projections {
   weight: Weight;
@@ -58,8 +61,17 @@ interface Routes {
   chosen: Value[];
 }
 
-/** Adds the experts: rows (1, S, H) or (W, H) -> the same shape. */
-export function mixture(stage: StageScope, path: string, x: Value, all: ExpertWeights): Value {
+/**
+ * Adds the experts: rows (1, S, H) or (W, H) -> the same shape. With `note`, what their last
+ * projections read leaves the branches.
+ */
+export function mixture(
+  stage: StageScope,
+  path: string,
+  x: Value,
+  all: ExpertWeights,
+  note?: NoteExpert,
+): Value {
   const { graph, geometry: { hidden, experts } } = stage;
   const { count, active } = experts!;
   const rows = graph.node("Reshape", `${path}/rows/Reshape`, [
@@ -67,20 +79,19 @@ export function mixture(stage: StageScope, path: string, x: Value, all: ExpertWe
     graph.ints("/experts/rows", [-1, hidden]),
   ]);
   const routes = route(stage, `${path}/router`, rows, all);
-  const none = graph.constant({
-    name: "/experts/none",
-    dtype: "f32",
-    dims: [0, hidden],
-    data: new Uint8Array(0),
-  });
+  const widths = [hidden, ...(note ? [all.down.weight.entry.shape[1]] : [])];
   const outputs = Array.from({ length: count }, (_, expert) => {
     const name = `${path}/experts.${expert}`;
-    return graph.node("If", `${name}/If`, [routes.chosen[expert]], {
+    const read = `${name}/If/read`;
+    const output = graph.node("If", `${name}/If`, [routes.chosen[expert]], {
       attributes: {
-        then_branch: { graph: expertBranch(stage, name, rows, routes, expert, all) },
-        else_branch: { graph: noRows(stage, name, none) },
+        then_branch: { graph: expertBranch(stage, name, rows, routes, expert, all, widths) },
+        else_branch: { graph: noRows(stage, name, widths) },
       },
+      outputs: [`${name}/If/output_0`, ...(note ? [read] : [])],
     });
+    note?.(expert, read);
+    return output;
   });
   const joined = graph.node("Concat", `${path}/experts/Concat`, outputs, {
     attributes: { axis: 0 },
@@ -195,7 +206,10 @@ function choice(
   return factored(node("Div", "weights/Div", [weights, divisor]));
 }
 
-/** One expert: the rows that chose it -> their outputs, in the order of the choices. */
+/**
+ * One expert: the rows that chose it -> their outputs, in the order of the choices, and, if there
+ * is a second width, what its last projection reads.
+ */
 function expertBranch(
   around: StageScope,
   path: string,
@@ -203,6 +217,7 @@ function expertBranch(
   { starts, order }: Routes,
   expert: number,
   { gate, up, down }: ExpertWeights,
+  [, inner]: number[],
 ): OnnxGraph {
   const graph = around.graph.branch();
   const stage = { ...around, graph };
@@ -227,13 +242,22 @@ function expertBranch(
   const product = gated(stage, path, project(x, "gate", gate), project(x, "up", up));
   const output = project(product, "down", down);
   graph.output(output, "f32", [`${path}/rows`, hidden]);
+  if (inner !== undefined) graph.output(product, "f32", [`${path}/rows`, inner]);
   return graph.finishBranch(path);
 }
 
-/** What stands for an expert that no row chose. */
-function noRows({ graph: around, geometry }: StageScope, path: string, none: Value): OnnxGraph {
+/** What stands for an expert that no row chose: no rows of each width. */
+function noRows({ graph: around }: StageScope, path: string, widths: number[]): OnnxGraph {
   const graph = around.branch();
-  const output = graph.node("Identity", `${path}/none/Identity`, [none]);
-  graph.output(output, "f32", [0, geometry.hidden]);
+  for (const width of widths) {
+    const none = around.constant({
+      name: `/experts/none.${width}`,
+      dtype: "f32",
+      dims: [0, width],
+      data: new Uint8Array(0),
+    });
+    const output = graph.node("Identity", `${path}/none.${width}/Identity`, [none]);
+    graph.output(output, "f32", [0, width]);
+  }
   return graph.finishBranch(`${path}/none`);
 }

@@ -29,13 +29,14 @@ export class Grams {
 
   /**
    * Adds the Gram matrix of what projection `key` of a layer reads, (.., inputs); projections that
-   * read the same share one. `path` names the nodes.
+   * read the same share one. Of a projection of experts, `expert` reads `x`. `path` names the nodes.
    */
-  note(path: string, { key, layer, x, inputs }: {
+  note(path: string, { key, layer, x, inputs, expert }: {
     key: string;
     layer: number;
     x: Value;
     inputs: number;
+    expert?: number;
   }): void {
     const known = this.#outputs.get(x);
     if (known) {
@@ -59,11 +60,17 @@ export class Grams {
         axis,
       ]);
       const turned = graph.node("Transpose", `${name}/Transpose`, [some]);
-      const output = `gram.${layer}.${key}.${first}`;
+      const output = `gram.${layer}.${key}.${expert === undefined ? "" : `${expert}.`}${first}`;
       graph.node("MatMul", `${name}/MatMul`, [turned, some], { outputs: [output] });
       graph.output(output, "f32", [end - first, end - first]);
       windows.push({ name: output, first, size: end - first });
     }
-    this.#outputs.set(x, { layer, keys: [key], inputs, windows });
+    this.#outputs.set(x, {
+      layer,
+      keys: [key],
+      ...(expert !== undefined && { expert }),
+      inputs,
+      windows,
+    });
   }
 }

@@ -88,10 +88,13 @@ export function addLayer(
     return spec && weightOf(group, key, spec.name, spec.shape);
   };
   const weight = (key: string) => optional(key)!;
-  /** Says that the projections `key` read `x`. */
-  const note = (x: Value, key: string): void => {
+  /** Says that the projections `key` read `x`; of those of experts, only that of `expert`. */
+  const note = (x: Value, key: string, expert?: number): void => {
     const [, inputs] = weight(key).entry.shape;
-    stage.grams?.note(`${path}/${key.replace(".", "/")}_proj`, { key, layer: number, x, inputs });
+    const where = expert === undefined ? "" : `.${expert}`;
+    stage.grams?.note(`${path}/${key.replace(".", "/")}_proj${where}`, {
+      ...{ key, layer: number, x, inputs, expert },
+    });
   };
   const project = (x: Value, key: string): Value => {
     note(x, key);
@@ -135,7 +138,6 @@ export function addLayer(
   };
   const mlp = (x: Value): Value => {
     if (hasExperts(geometry, number)) {
-      // What an expert's last projection reads depends on the rows that chose the expert.
       for (const key of ["mlp.experts.gate", "mlp.experts.up"]) note(x, key);
       const experts = {
         router: weight("mlp.router"),
@@ -145,7 +147,8 @@ export function addLayer(
         up: { weight: weight("mlp.experts.up"), bias: optional("mlp.experts.up_bias") },
         down: { weight: weight("mlp.experts.down"), bias: optional("mlp.experts.down_bias") },
       };
-      const chosen = mixture(stage, `${path}/mlp`, x, experts);
+      const noteExpert = (expert: number, read: Value) => note(read, "mlp.experts.down", expert);
+      const chosen = mixture(stage, `${path}/mlp`, x, experts, stage.grams && noteExpert);
       if (!geometry.experts!.shared) return after(chosen, "mlp");
       return after(graph.node("Add", `${path}/mlp/shared/Add`, [chosen, shared(x)]), "mlp");
     }

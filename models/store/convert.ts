@@ -4,7 +4,7 @@
  * @module
  */
 import type { TensorSpec } from "../arch/mod.ts";
-import { type Factors, quantiseCompensated } from "../calibration/mod.ts";
+import { type Factors, type FactorWindows, quantiseCompensated } from "../calibration/mod.ts";
 import type { BlobFolder, BlobWriter } from "./blobs.ts";
 import { modelError } from "../errors.ts";
 import { BLOCK, type Block, type Group, type Precision, type TensorEntry } from "../manifest.ts";
@@ -144,11 +144,11 @@ async function writeQuantised(
   const block = carried ? BLOCK : blockOf(spec, as, options);
   const blocks = blocksOf(inputs, block);
   const rowBytes = blocks * (format === "q4" ? block / 2 : block);
-  const windows = format === "q4" ? options.factors?.get(spec.key) : undefined;
-  const quantise = (values: Float32Array, firstRow: number, rows: QuantisedRows): boolean => {
-    if (windows) return quantiseCompensated(values, inputs, firstRow, rows, windows);
-    return (format === "q4" ? quantiseQ4 : quantiseQ8)(values, inputs, firstRow, rows);
-  };
+  const factors = format === "q4" ? options.factors?.get(spec.key) : undefined;
+  const quantise = factors
+    ? compensated(spec, rowBytes, factors)
+    : (values: Float32Array, firstRow: number, rows: QuantisedRows): boolean =>
+      (format === "q4" ? quantiseQ4 : quantiseQ8)(values, inputs, firstRow, rows);
   const scales = new Float32Array(outputs * blocks);
   const zeros = new Uint8Array(format === "q4" ? outputs * Math.ceil(blocks / 2) : 0).fill(
     SYMMETRIC_PAIR,
@@ -177,6 +177,33 @@ async function writeQuantised(
   };
   if (asymmetric) parts.zeros = await writePart(writer, zeros);
   return parts;
+}
+
+/**
+ * Quantises the rows of a calibrated tensor piece by piece, from the first on. The factors belong
+ * to equal shares of its rows; those of the share at hand are kept.
+ */
+function compensated(
+  { shape: [outputs, inputs] }: TensorSpec,
+  rowBytes: number,
+  factors: readonly FactorWindows[],
+): (values: Float32Array, firstRow: number, rows: QuantisedRows) => boolean {
+  const each = outputs / factors.length;
+  let share = -1;
+  let windows: ReturnType<FactorWindows> = [];
+  return (values, firstRow, { codes, ...rows }) => {
+    const count = values.length / inputs;
+    let asymmetric = false;
+    for (let row = 0, next; row < count; row = next) {
+      const at = Math.floor((firstRow + row) / each);
+      next = Math.min(count, (at + 1) * each - firstRow);
+      if (at !== share) windows = factors[share = at]();
+      const some = values.subarray(row * inputs, next * inputs);
+      const into = { ...rows, codes: codes.subarray(row * rowBytes, next * rowBytes) };
+      asymmetric = quantiseCompensated(some, inputs, firstRow + row, into, windows) || asymmetric;
+    }
+    return asymmetric;
+  };
 }
 
 async function writeFloats(

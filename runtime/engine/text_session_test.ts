@@ -3,6 +3,7 @@ import { buildHeadGraph, buildStageGraph } from "../../models/graph/mod.ts";
 import { hasCode } from "../../actors/system/errors.ts";
 import { StageChain } from "../../tests/oracle/stages.ts";
 import { Fixture, TOKENS } from "../../tests/support/engine_fixture.ts";
+import { withFixture } from "../../tests/support/architecture_fixtures.ts";
 import { readStoredTensor } from "../../tests/support/stored_weights.ts";
 import { TextHead, TextLayer, type TextRows } from "./text_session.ts";
 
@@ -136,3 +137,71 @@ Deno.test("TextLayer.open() says which graph does not load", options, async () =
     (error) => hasCode(error, "engine_failed") && `${error}`.includes(graph.path),
   );
 });
+
+Deno.test(
+  "TextLayer sums what the last projection of each expert reads, over the rows that chose it",
+  options,
+  async () => {
+    await withFixture("mixtral", "f32", async ({ manifest, blobDir }) => {
+      const { geometry } = manifest;
+      const { hidden, intermediate, experts } = geometry;
+      const range = { firstLayer: 1, lastLayer: 1, head: false, gramWindow: 512 };
+      const inner = { ...geometry, layers: 3 }; // so that the layer gives all its rows
+      const graph = await buildStageGraph({ ...manifest, geometry: inner }, { ...range, blobDir });
+      using layer = await TextLayer.open(graph, { geometry, threads: 1 });
+      const read = (key: string) =>
+        readStoredTensor({ blobsDir: blobDir }, manifest.layers[1], `mlp.${key}`);
+      const router = await read("router");
+      const [gate, up] = [await read("experts.gate"), await read("experts.up")];
+      const times = (rows: Float32Array, x: number[]) =>
+        Array.from(
+          { length: rows.length / x.length },
+          (_, row) => x.reduce((sum, value, i) => sum + rows[row * x.length + i] * value, 0),
+        );
+      const seen = new Set<number>();
+      for (let text = 0; text < 4; text++) {
+        const rows = Float32Array.from({ length: hidden }, (_, i) => Math.sin(i * i + 7 * text));
+        const sums = new Map<string, Float32Array>();
+        await layer.run({ hidden: rows }, sums);
+        const gramOf = (key: string, expert?: number) => {
+          const found = graph.grams!.find((gram) =>
+            gram.keys.includes(`mlp.experts.${key}`) && gram.expert === expert
+          )!;
+          return sums.get(found.windows[0].name)!;
+        };
+        // One row x was read: the matrix is x x^T, which gives x but for its sign.
+        const whole = gramOf("up");
+        const largest = Array.from({ length: hidden }, (_, i) => whole[i * hidden + i])
+          .reduce((best, value, i, all) => value > all[best] ? i : best, 0);
+        const length = Math.sqrt(whole[largest * hidden + largest]);
+        const matches = [1, -1].filter((sign) => {
+          const x = Array.from(
+            { length: hidden },
+            (_, i) => sign * whole[largest * hidden + i] / length,
+          );
+          const scores = times(router, x);
+          const chosen = scores.map((_, i) => i).toSorted((a, b) => scores[b] - scores[a])
+            .slice(0, experts!.active);
+          return scores.every((_, expert) => {
+            const own = (all: Float32Array) =>
+              all.subarray(expert * intermediate * hidden, (expert + 1) * intermediate * hidden);
+            const [g, u] = [times(own(gate), x), times(own(up), x)];
+            const product = chosen.includes(expert)
+              ? g.map((value, i) => value / (1 + Math.exp(-value)) * u[i])
+              : g.map(() => 0);
+            const most = Math.max(...product.map(Math.abs)) ** 2 + 1e-12;
+            if (chosen.includes(expert)) seen.add(expert);
+            return gramOf("down", expert).every((value, at) =>
+              Math.abs(
+                value - product[Math.floor(at / intermediate)] * product[at % intermediate],
+              ) <
+                1e-4 * most
+            );
+          });
+        });
+        assert.equal(matches.length, 1);
+      }
+      assert.ok(seen.size > experts!.active);
+    });
+  },
+);

@@ -48,8 +48,9 @@ export async function runLayer(
     }
   }
   await Deno.remove(graph.path);
-  const grams = (graph.grams ?? []).map(({ keys, windows }): Gram => ({
+  const grams = (graph.grams ?? []).map(({ keys, expert, windows }): Gram => ({
     keys,
+    ...(expert !== undefined && { expert }),
     windows: windows.map(({ name, first, size }) => ({ first, size, values: sums.get(name)! })),
   }));
   return { texts: after, grams };

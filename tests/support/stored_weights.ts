@@ -8,7 +8,7 @@ import { BLOCK, type Group, type StoredModel } from "../../models/mod.ts";
 
 /** A stored tensor's values in its logical shape (Hugging Face orientation), row-major. */
 export async function readStoredTensor(
-  model: StoredModel,
+  model: Pick<StoredModel, "blobsDir">,
   group: Group,
   key: string,
 ): Promise<Float32Array> {
@@ -21,7 +21,8 @@ export async function readStoredTensor(
     const stored = format === "f32"
       ? new Float32Array(bytes.buffer)
       : new Float16Array(bytes.buffer);
-    const transposed = shape.length === 2 && key !== "embed" && key !== "lm_head";
+    const asIs = key === "embed" || key === "lm_head" || key.startsWith("mlp.experts.");
+    const transposed = shape.length === 2 && !asIs;
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
         values[row * columns + column] =
