@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ModelStore } from "../models/mod.ts";
 import { ask } from "./support/compare_answers.ts";
+import { writeProfiles } from "./support/known_profiles.ts";
 import { NodeProcess } from "./support/processes.ts";
 import { writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
@@ -49,6 +50,7 @@ Deno.test("deno task start serves models of long contexts on two nodes, with the
     for (const context of CONTEXTS) {
       await t.step(`${context} rows`, async () => {
         const model = `tiny-${context}`;
+        await writeProfiles([data], { threads: 1, model });
         const graph = join(dir, `${model}.yaml`);
         // The planner would put so small a model on one node.
         await Deno.writeTextFile(

@@ -91,9 +91,6 @@ async function stream(
   return { text, orrery };
 }
 
-/** Width of the embedded model's hidden states. */
-const HIDDEN = 256;
-
 const OUTLINED = ["Why does it rain?", "Why is the sea salty?", "How do birds fly?"];
 
 Deno.test("POST /v1/chat/completions gives the same tokens with any drafts, on 1, 2 and 4 nodes", async (t) => {
@@ -172,28 +169,5 @@ Deno.test("POST /v1/chat/completions goes on with the same tokens when the draft
     await cluster.nodes[0].line(/^ready +\S+: layers 0-2 on this node, layers 3-5 on \S+$/);
     const after = await stream(cluster.url, body("speculative"), () => {});
     assert.equal(after.text, expected.text);
-  });
-});
-
-Deno.test("POST /v1/chat/completions gives one node's tokens over two at q4 with an f16 wire, but for near ties", async () => {
-  await inFolder(async (data) => {
-    const prompts = FIFTY.slice(0, 20);
-    const body = { max_tokens: MAX_TOKENS, orrery: { mode: "plain" } };
-    const q4 = ["--precision", "q4", "--draft", "none"];
-    let whole: NodeAnswer[];
-    {
-      await using one = await startCluster(1, data, q4);
-      whole = await askAll(one.url, prompts, body);
-    }
-    await using two = await startCluster(2, data, q4);
-    const split = await askAll(two.url, prompts, body);
-    const { bytes_per_token_per_hop } = split[0].orrery;
-    assert.ok(
-      bytes_per_token_per_hop! < 3 * HIDDEN,
-      `${bytes_per_token_per_hop} bytes are more than two a value`,
-    );
-    // Rounding to f16 changes what the int8 activations round to: near ties may flip.
-    const ties = assertSame(split, whole, "f16 between q4 stages", 0.1);
-    assert.ok(ties <= 2, `${ties} of 20 answers flipped at a near tie`);
   });
 });

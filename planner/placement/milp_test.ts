@@ -129,10 +129,10 @@ function attempt(problem: PlacementProblem): Placement | undefined {
   }
 }
 
-Deno.test("place() equals a mixed-integer program solved by HiGHS on 100 instances of middle size", async () => {
+Deno.test("place() equals a mixed-integer program solved by HiGHS on 50 instances of middle size", async () => {
   const highs = await loadHighs();
   let solved = 0, stages = 0;
-  for (let seed = 0; solved < 100; seed++) {
+  for (let seed = 0; solved < 50; seed++) {
     const random = seededRandom(seed + 5);
     // The slowest part beside a sum is hard for branch and bound: those instances are smaller.
     const blended = seed % 3 === 2;
@@ -162,5 +162,5 @@ Deno.test("place() equals a mixed-integer program solved by HiGHS on 100 instanc
     stages += placement.stages.length;
   }
   // Not all of them are one device that holds everything.
-  assert.ok(stages > 200, `${stages} stages`);
+  assert.ok(stages > 100, `${stages} stages`);
 });

@@ -64,7 +64,7 @@ Deno.test("profileModel() makes up weights at any precision, when the model's ow
       await t.step(precision, async () => {
         const elsewhere = atPrecision(manifest, precision);
         assert.equal(elsewhere.precision, precision);
-        const options = { store, data, threads: 1, quick: true, cpuShare: 1 };
+        const options = { store, data, threads: 1, short: true, cpuShare: 1 };
         const profile = await profileModel({ manifest: elsewhere, ...options });
         assert.equal(profile.synthetic, true);
         assert.equal(profile.key.precision, precision);

@@ -58,22 +58,29 @@ const timesOf = (share: number): Times => {
 /** Share of the model's time that its draft model takes, whose layers are narrower. */
 const DRAFT_SHARE = 0.3;
 
-/**
- * Writes profiles of both models into each of these data folders, for nodes with so many threads.
- * The first folder gets the models too, if it lacks them.
- * @param threads As the nodes' `--threads`. @default as without that option
- */
+/** For which nodes and models {@linkcode writeProfiles} writes. */
+export interface KnownProfiles {
+  /** As the nodes' `--threads`. @default as without that option */
+  threads?: number;
+  /**
+   * Name of a model of the first folder's store, instead of the embedded models.
+   * @default the embedded model and its draft model, which the first folder gets if it lacks them
+   */
+  model?: string;
+}
+
+/** Writes profiles into each of these data folders. */
 export async function writeProfiles(
   folders: readonly string[],
-  { threads }: { threads?: number } = {},
+  { threads, model: name }: KnownProfiles = {},
 ): Promise<void> {
   const store = await ModelStore.open(folders[0]);
-  const { manifest } = await resolveModel(store, {});
-  const { draft } = await resolveDraft(store, { target: {} });
-  const models: [Manifest, Times][] = [
-    [manifest, timesOf(1)],
-    [draft!.manifest, timesOf(DRAFT_SHARE)],
-  ];
+  const { manifest } = await resolveModel(store, { model: name });
+  const models: [Manifest, Times][] = [[manifest, timesOf(1)]];
+  if (name === undefined) {
+    const { draft } = await resolveDraft(store, { target: {} });
+    models.push([draft!.manifest, timesOf(DRAFT_SHARE)]);
+  }
   for (const [model, times] of models) {
     const bytes = model.layers.reduce((sum, layer) => sum + layer.bytes, 0);
     const profile = {
