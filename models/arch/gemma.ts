@@ -27,7 +27,10 @@ function common(config: ModelConfig, qkNorm: boolean): Traits {
   return {
     attention: {
       scale: config.query_pre_attn_scalar! ** -0.5,
-      ...(config.attn_logit_softcapping ? { softcap: config.attn_logit_softcapping } : {}),
+      // transformers reads the field for Gemma 3 too, and does not use it there.
+      ...(config.attn_logit_softcapping && !qkNorm
+        ? { softcap: config.attn_logit_softcapping }
+        : {}),
       ...(qkNorm ? { qk_norm: true } : {}),
       ...(config.attention_bias ? { bias: "qkvo" } : {}),
     },

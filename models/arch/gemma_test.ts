@@ -35,6 +35,11 @@ Deno.test("gemma3 reads the base of its sliding layers in both forms of config.j
   assert.equal(theta({ rope_parameters: { sliding_attention } }), 7000);
 });
 
+Deno.test("gemma3 caps no scores, whatever config.json says, as in transformers", () => {
+  const { attention } = geometryOfClass("Gemma3ForCausalLM", { attn_logit_softcapping: 50 });
+  assert.deepEqual(attention, { scale: 1 / 16, qk_norm: true });
+});
+
 Deno.test("gemma3 refuses a scaling of its sliding layers", () => {
   const sliding_attention = { rope_type: "linear", factor: 2 };
   assert.throws(
