@@ -28,6 +28,7 @@ export {
   stateBytes,
   stateCount,
   stateElements,
+  windowOf,
 } from "./graph/mod.ts";
 export {
   checkSize,

@@ -32,6 +32,7 @@ import {
 } from "../system/mod.ts";
 import { ArbiterCore } from "./core.ts";
 import { FrameSpans } from "./frame_spans.ts";
+import type { Windowed } from "./near_rows.ts";
 import { closeSchema, dropSchema, maskMessageSchema, openSchema, rowsSchema } from "./messages.ts";
 import { LostStages } from "./lost_stages.ts";
 import { stageReplaced, stagesSilent } from "./request_errors.ts";
@@ -63,6 +64,8 @@ export interface PipelineRoute {
   shape: Shape;
   /** Most rows that the arena may hold: every stage has memory for them. */
   capacity_rows: number;
+  /** See `CoreOptions.windowed`. */
+  windowed?: Windowed;
   /** See the configuration's `idleMs`. @default that one */
   idle_ms?: number;
 }
@@ -203,7 +206,7 @@ export const arbiterActor = defineActor({
 
   create(ctx, config) {
     const route = ctx.resource<PipelineRoute>("pipeline");
-    const { stages, heads = [], shape, capacity_rows } = route;
+    const { stages, heads = [], shape, capacity_rows, windowed } = route;
     const { key } = parseAddress(ctx.self);
     // Stages remember the names of closed arenas: an arbiter that is activated again needs new
     // names.
@@ -217,6 +220,7 @@ export const arbiterActor = defineActor({
       shardStages: route.shardStages,
       shape,
       capacityRows: capacity_rows,
+      windowed,
       now: () => ctx.now(),
       nameArena: () => arenaName(key, incarnation, arenas++),
       onFrame(arena, trace) {

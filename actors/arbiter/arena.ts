@@ -20,6 +20,7 @@ import { MaskBook } from "./mask_book.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
 import { LateMask } from "./request.ts";
 import { rebuildFrames, type RebuildPlan, segmentsOf } from "./rebuild.ts";
+import { rebuiltNear } from "./rebuilt_near.ts";
 import type { Requests } from "./requests.ts";
 import type { Moved, Row } from "./row_pool.ts";
 import { FrameLog, type FrameTrace } from "./usage.ts";
@@ -268,14 +269,16 @@ export class ArbiterArena {
     const moves = this.#laid.moves(moved);
     this.#laid.sent(this.#floor, moved);
     const { standing, capacity } = pool;
+    const { near } = memory;
     if (standing.length === 0) {
       memory.reopen();
       if (lost.size > 0) return this.#rename();
     }
     return {
       realign: { arena, floor: this.#floor, capacity, moves },
-      frames: rebuildFrames(standing, segmentsOf(this.#o.stages, { lost, gone }), {
+      frames: rebuildFrames(standing, segmentsOf(this.#o.stages, { lost, gone, anew: !!near }), {
         arena,
+        near: near && ((rows) => rebuiltNear(standing, near, rows)),
         floor: this.#floor,
         layout: memory.empty,
         nextSeq: () => this.#seq++,

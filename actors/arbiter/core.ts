@@ -23,6 +23,7 @@ import { HeadAnswers } from "./head_answers.ts";
 import { load } from "./loading.ts";
 import { outOfMemory, tooLarge } from "./memory_errors.ts";
 import { lanesOf, type Outlook, outlookOf } from "./outlook.ts";
+import type { Windowed } from "./near_rows.ts";
 import { choose, spreadOf, windowOf } from "./policy.ts";
 import { ArbiterRequest } from "./request.ts";
 import { alreadyStarted, badPartial } from "./request_errors.ts";
@@ -46,6 +47,10 @@ export interface CoreOptions {
   shape: Shape;
   /** Most rows that the arena may hold. */
   capacityRows: number;
+  /**
+   * The model's windowed layers: they keep only the rows that they need. @default no layer has a window
+   */
+  windowed?: Windowed;
   /** The time in milliseconds, monotonic. */
   now: () => number;
   /** Makes the name of a new arena; it must be unique. */
@@ -68,12 +73,14 @@ export class ArbiterCore {
 
   /** An arbiter whose arena is not open: the first frame opens it. */
   constructor(options: CoreOptions) {
-    const { stages, shardStages, capacityRows, now, nameArena, self, shape, onFrame } = options;
+    const { stages, shardStages, capacityRows, windowed, now, nameArena, self, shape, onFrame } =
+      options;
     this.#o = options;
     this.#arena = new ArbiterArena({
       stages,
       shardStages,
       capacityRows,
+      ...(windowed && { near: { windowed, running: () => this.#requests.running } }),
       now,
       nameArena,
       onFrame,
@@ -317,6 +324,7 @@ export class ArbiterCore {
         running,
         flights,
         cache: memory.cache,
+        near: memory.near,
         cost,
         cap: shape.rows_per_frame,
         pieceMs: this.#pieceMs,
@@ -346,8 +354,8 @@ export class ArbiterCore {
 
   /** What a request with this prompt would find here; see {@linkcode Outlook}. */
   outlook(prompt: Int32Array): Outlook {
-    const { flights, memory: { cache } } = this.#arena;
-    return outlookOf(prompt, { requests: this.#requests, flights, cache });
+    const { flights, memory: { cache, near } } = this.#arena;
+    return outlookOf(prompt, { requests: this.#requests, flights, cache, near });
   }
 
   /** See {@linkcode ArbiterStats}. */
@@ -445,6 +453,7 @@ export class ArbiterCore {
   #stuck(): boolean {
     if (this.#arena.flights.size > 0 || this.#requests.runs === 0) return false;
     this.#failNewest();
+    this.#admit();
     return true;
   }
 

@@ -27,7 +27,7 @@ export function load(
     memory: Memory;
   },
 ): Carried[] {
-  const { pool, cache } = memory;
+  const { pool, cache, near } = memory;
   const carried: Carried[] = [];
   const gone = new Set<PendingRow>();
   const jobs = new Set<PrefillJob>();
@@ -44,7 +44,7 @@ export function load(
       if (!stands(pending)) continue;
       // Rows on the shelf are left out, since this frame's layout is already made. In an arena that
       // was full they were not found before; now they would take the place of rows of this frame.
-      reuse(job, cache, { shelf: false });
+      reuse(job, cache, { shelf: false, near });
       if (job.rows[job.at] !== pending) continue;
       job.at++;
       jobs.add(job);
@@ -52,7 +52,11 @@ export function load(
     const row = newRow(pending.token, pending.position, { parent: request.rows[pending.parent] });
     pool.place(row);
     request.rows[pending.number] = row;
-    if (job?.prompt && pending.kind === "prefill" && request.open.reuse) cache.add(row);
+    if (job?.prompt && pending.kind === "prefill" && request.open.reuse) {
+      row.anchor = row.position === job.parting ||
+        pending.number === request.open.prompt.length - 1;
+      cache.add(row);
+    }
     carried.push({ row, pending });
     gone.add(pending);
     request.sentRows++;
@@ -136,6 +140,7 @@ export function frameOf(
       }),
       ...(masked.forgotten.length && { drop_masks: masked.forgotten }),
       base,
+      ...(rows[0].near >= 0 && { near_base: rows[0].near }),
       tokens: Int32Array.from(rows, (r) => r.token),
       positions: Int32Array.from(rows, (r) => r.position),
       parents: Int32Array.from(rows, (r) => r.parent?.slot ?? -1),

@@ -11,7 +11,9 @@
  */
 import type { WireError } from "../system/mod.ts";
 import type { Frame } from "../pipeline/mod.ts";
+import { type NearPlan, NearRows, type Windowed } from "./near_rows.ts";
 import { PrefixCache } from "./prefix_cache.ts";
+import type { ArbiterRequest } from "./request.ts";
 import { type Moved, type Row, RowPool } from "./row_pool.ts";
 import { spareRows, type TidySituation, worthTidying } from "./tidy.ts";
 
@@ -59,24 +61,31 @@ export interface MemoryOptions {
   replyTo: string;
   /** How hidden states travel between stages. */
   wire: Layout["wire"];
+  /**
+   * The model's windowed layers, which keep only the rows that they need, and the requests that run.
+   * @default all layers keep all rows
+   */
+  near?: { windowed: Windowed; running: () => readonly ArbiterRequest[] };
 }
 
 /** See the module's text. */
 export class Memory {
+  /** Which rows windowed layers keep; undefined: all. */
+  readonly near?: NearRows;
   /** Which row stands in which slot. */
-  readonly pool = new RowPool();
+  readonly pool: RowPool;
   /** Rows that later requests may use. */
-  readonly cache = new PrefixCache(this.pool);
+  readonly cache: PrefixCache;
   readonly #o: MemoryOptions;
   /**
    * The layout that asks for memory and has not been answered yet. `seq`: number of its frame, -1
-   * before it is sent; `from`: rows of the arena before it.
+   * before it is sent; `from`: rows of the arena before it; `nearFrom`: those of windowed layers.
    */
-  #growth?: { seq: number; from: number };
+  #growth?: { seq: number; from: number; nearFrom: number };
   /** After a refusal: the next frame must carry a layout that says how the arena is. */
   #relayout = false;
   /** The last refusal: most rows to ask for, when it came (milliseconds), what the stage said. */
-  #refused?: { rows: number; at: number; error: WireError };
+  #refused?: { rows: number; near: number; at: number; error: WireError };
   /** Foreign slots when moving them last did not pay; undefined: it has to be worked out again. */
   #tidyAt?: number;
   /** Rows sent since then. */
@@ -89,13 +98,20 @@ export class Memory {
   /** The memory of an arena that is not open. */
   constructor(options: MemoryOptions) {
     this.#o = options;
+    if (options.near) this.near = new NearRows(options.near.windowed);
+    this.pool = new RowPool(this.near);
+    this.cache = new PrefixCache(this.pool);
   }
 
   /** Most rows that the arena may hold now: a refusal bounds them for a minute. */
   get limit(): number {
-    const { capacityRows, now } = this.#o;
-    if (this.#refused && now() - this.#refused.at > REFUSED_MS) this.#refused = undefined;
-    return Math.min(capacityRows, this.#refused?.rows ?? Infinity);
+    return Math.min(this.#o.capacityRows, this.#bound?.rows ?? Infinity);
+  }
+
+  /** The last refusal, while it counts. */
+  get #bound(): { rows: number; near: number } | undefined {
+    if (this.#refused && this.#o.now() - this.#refused.at > REFUSED_MS) this.#refused = undefined;
+    return this.#refused;
   }
 
   /** Most rows that the arena may hold, whatever was refused. */
@@ -112,7 +128,12 @@ export class Memory {
    * Opens an arena that is to hold `needed` rows soon; room for its first frame of `wanted` rows.
    */
   open(needed: number, wanted: number): Room {
-    return this.#grow(Math.ceil(needed / ROUND_ROWS) * ROUND_ROWS, wanted);
+    const room = this.#grow(Math.ceil(needed / ROUND_ROWS) * ROUND_ROWS, wanted);
+    const { near, pool } = this;
+    if (!near) return room;
+    near.capacity = near.opening(room.rows, pool.capacity);
+    room.layout!.near = { capacity: near.capacity, keep: new Int32Array(0) };
+    return { ...room, rows: Math.min(room.rows, near.room) };
   }
 
   /**
@@ -123,6 +144,44 @@ export class Memory {
    * shelf: see `tidy.ts`.
    */
   room(wanted: number, prospects?: () => Prospects): Room {
+    const { near, pool } = this;
+    if (!near) return this.#room(wanted, prospects);
+    const kept = !this.#relayout && (this.#growth || near.room >= wanted);
+    const plan = kept ? undefined : this.#nearPlan(wanted);
+    const rows = Math.min(wanted, plan?.rows ?? near.room);
+    if (rows <= 0) return { rows: 0 };
+    const room = this.#room(rows, prospects);
+    if (!plan || room.rows === 0) return room;
+    const layout = room.layout ?? this.#layout(pool.sound ? pool.identity() : pool.arrange());
+    layout.near = this.#keepNear(plan);
+    return { ...room, layout };
+  }
+
+  /** What windowed layers are to keep, so that a frame has room. */
+  #nearPlan(wanted: number): NearPlan {
+    const { cache, pool: { capacity } } = this;
+    return this.near!.plan(wanted, {
+      running: this.#o.near!.running(),
+      cache,
+      slots: capacity,
+      most: Math.min(capacity, this.#bound?.near ?? Infinity),
+    });
+  }
+
+  /** Carries out what windowed layers are to keep, and says what a layout must say of it. */
+  #keepNear(plan: NearPlan): Layout["near"] {
+    const { near, pool } = this;
+    const { capacity } = near!;
+    const rows = near!.arrange(plan);
+    if (plan.capacity > capacity) {
+      this.#growth ??= { seq: -1, from: pool.capacity, nearFrom: capacity };
+    }
+    const slots = rows.map(({ slot }) => slot);
+    return { capacity: plan.capacity, keep: Int32Array.from(slots) };
+  }
+
+  /** As {@linkcode Memory.room}, for the slots of the arena. */
+  #room(wanted: number, prospects?: () => Prospects): Room {
     const { pool, cache } = this;
     if (this.#relayout) return this.#roomAgain(wanted);
     this.#ranSince += wanted;
@@ -170,13 +229,19 @@ export class Memory {
   refuse(error: WireError): boolean {
     const { pool } = this;
     const tried = pool.capacity;
-    const { from } = this.#growth!;
+    const { from, nearFrom } = this.#growth!;
     this.#growth = undefined;
     this.#relayout = true;
     // Next time half of the step is asked for, until steps are small.
     const rows = from === 0 || tried - from > LEAST_STEP ? (from + tried) >> 1 : from;
-    this.#refused = { rows, at: this.#o.now(), error };
+    this.#refused = {
+      rows: Math.max(rows, 1),
+      near: nearFrom || Infinity,
+      at: this.#o.now(),
+      error,
+    };
     pool.capacity = from > 0 ? from : rows;
+    if (this.near) this.near.capacity = Math.min(nearFrom || this.near.capacity, pool.capacity);
     return from === 0;
   }
 
@@ -186,10 +251,12 @@ export class Memory {
    */
   recall(): void {
     const { pool } = this;
-    const from = this.#growth?.from ?? 0;
+    const { from = 0, nearFrom = 0 } = this.#growth ?? {};
     if (from > 0 && pool.capacity - pool.room <= from) pool.capacity = from;
+    if (this.near && nearFrom > 0) this.near.capacity = nearFrom;
     this.#growth = undefined;
-    this.#relayout = false;
+    // Stages that begin anew have kept other rows in windowed layers than those that went on.
+    this.#relayout = this.near !== undefined;
   }
 
   /** The arena has no row: the next frame opens it anew at every stage. */
@@ -199,7 +266,9 @@ export class Memory {
 
   /** The layout of an arena as large as this one, and empty. */
   get empty(): Layout {
-    return this.#layout({ keep: new Int32Array(0) });
+    const keep = new Int32Array(0);
+    const { near } = this;
+    return { ...this.#layout({ keep }), ...(near && { near: { capacity: near.capacity, keep } }) };
   }
 
   /** Lifts the bound of the last refusal: requests to come may be smaller. */
@@ -210,6 +279,7 @@ export class Memory {
   /** Forgets everything but refusals: the arena is closed. */
   clear(): void {
     this.pool.clear();
+    this.near?.clear();
     this.cache.clear();
     this.#growth = undefined;
     this.#relayout = false;
@@ -230,7 +300,7 @@ export class Memory {
     if (!room.layout) return room;
     this.#relayout = false;
     // Without any row this layout opens the arena, and may be refused.
-    if (pool.end + pool.shelved === 0) this.#growth = { seq: -1, from: 0 };
+    if (pool.end + pool.shelved === 0) this.#growth = { seq: -1, from: 0, nearFrom: 0 };
     return room;
   }
 
@@ -274,7 +344,7 @@ export class Memory {
   /** Asks for an arena of `capacity` rows, within the limit. */
   #grow(capacity: number, wanted: number): Room {
     const { pool } = this;
-    this.#growth = { seq: -1, from: pool.capacity };
+    this.#growth = { seq: -1, from: pool.capacity, nearFrom: this.near?.capacity ?? 0 };
     if (pool.capacity > 0) this.growths++;
     pool.capacity = Math.min(this.limit, capacity);
     return { rows: Math.min(wanted, pool.room), layout: this.#layout(pool.identity()) };

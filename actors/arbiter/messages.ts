@@ -37,6 +37,8 @@ export const openSchema = z.object({
   pieces: z.array(z.number().int().positive()).min(1).optional(),
   /** Most rows that the request may need, prompt included. It is admitted when they fit. */
   max_rows: z.number().int().positive(),
+  /** Its rows may hang on any of its earlier ones, as those of an outline's branches do. @default false */
+  branches: z.boolean().optional(),
   /** Rows of earlier requests may stand for the prompt's, and its rows be kept. @default true */
   reuse: z.boolean().default(true),
   /**

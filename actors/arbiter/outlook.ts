@@ -4,10 +4,11 @@
  * @module
  */
 import type { Flights } from "./flights.ts";
+import type { NearRows } from "./near_rows.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
 import type { ArbiterRequest } from "./request.ts";
+import { cachedRows } from "./resumable.ts";
 import type { Requests } from "./requests.ts";
-import type { Row } from "./row_pool.ts";
 
 /** See the module's text. */
 export interface Outlook {
@@ -24,13 +25,21 @@ export interface Outlook {
 /** The outlook for a request with this prompt, token ids (rows). */
 export function outlookOf(
   prompt: Int32Array,
-  { requests, flights, cache }: { requests: Requests; flights: Flights; cache: PrefixCache },
+  { requests, flights, cache, near }: {
+    requests: Requests;
+    flights: Flights;
+    cache: PrefixCache;
+    /** Which rows windowed layers keep; undefined: all. */
+    near?: NearRows;
+  },
 ): Outlook {
   const all = requests.list({ all: true });
   let prompt_rows = 0;
   for (const { jobs } of all) for (const job of jobs) prompt_rows += job.rows.length - job.at;
   return {
-    reused: cachedRows(prompt, cache),
+    // A prompt's last row is always run.
+    reused: cachedRows((i) => i < prompt.length - 1 ? prompt[i] : undefined, { cache, near })
+      .rows.length,
     requests: all.length,
     prompt_rows,
     lanes: lanesOf(all, flights),
@@ -41,16 +50,4 @@ export function outlookOf(
 export function lanesOf(requests: readonly ArbiterRequest[], flights: Flights): number {
   const waiting = requests.reduce((n, { decodes, owed }) => n + decodes.length + owed.length, 0);
   return Math.max(flights.lanes().rows + waiting, requests.length);
-}
-
-/** Rows of a prompt that stand in the cache; its last row is always run. */
-function cachedRows(prompt: Int32Array, cache: PrefixCache): number {
-  let found = 0;
-  let row: Row | undefined;
-  while (found < prompt.length - 1) {
-    row = cache.find(row, prompt[found]);
-    if (!row) break;
-    found++;
-  }
-  return found;
 }

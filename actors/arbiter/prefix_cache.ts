@@ -52,7 +52,8 @@ export class PrefixCache {
 
   /**
    * Caches a row that a request names. Returns false where its parent is not cached, or another row
-   * is cached for the same tokens.
+   * is cached for the same tokens. A row that windowed layers have given up makes way for one that they
+   * keep, and all rows that hang on it do: nobody can go on there.
    */
   add(row: Row): boolean {
     const { parent } = row;
@@ -61,7 +62,11 @@ export class PrefixCache {
       return false;
     }
     const siblings = parent ? parent.next ??= new Map() : this.#roots;
-    if (siblings.has(row.token)) return false;
+    const old = siblings.get(row.token);
+    if (old) {
+      if (row.near < 0 || old.near >= 0) return false;
+      this.#forget(old);
+    }
     siblings.set(row.token, row);
     row.cached = true;
     return true;
@@ -143,6 +148,29 @@ export class PrefixCache {
   #unlink(row: Row): void {
     this.#under(row.parent)?.delete(row.token);
     row.cached = false;
+  }
+
+  /** Stops caching a row and all that hang on it; those that no request names are freed. */
+  #forget(top: Row): void {
+    const rows = [top];
+    for (const row of rows) rows.push(...row.next?.values() ?? []);
+    for (const row of rows.reverse()) {
+      this.#unlink(row);
+      if (row.users > 0) continue;
+      this.#idle--;
+      this.#pool.free(row);
+    }
+  }
+
+  /** Cached rows that no request names from which later ones are likely to go on. */
+  anchors(): Row[] {
+    const anchors: Row[] = [];
+    const stack = [...this.#roots.values()];
+    for (let row = stack.pop(); row; row = stack.pop()) {
+      if (row.users === 0 && (row.anchor || !row.next?.size)) anchors.push(row);
+      if (row.next?.size) stack.push(...row.next.values());
+    }
+    return anchors;
   }
 
   /** Ends of chains that no request names. */

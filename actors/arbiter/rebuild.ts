@@ -10,6 +10,14 @@ import type { Row } from "./row_pool.ts";
 /** Most rows of a frame that is run again: larger ones were not measured to be faster. */
 const REBUILD_ROWS = 128;
 
+/** Where a rebuilt stage has the rows of a frame in windowed layers. */
+export interface RebuiltNear {
+  /** Near slot of its first row. */
+  base: number;
+  /** What these layers keep before the frame runs; undefined: what they have. */
+  layout?: Layout["near"];
+}
+
 /** A frame of rows that lost stages run again. */
 export interface RebuildFrame {
   /** Index of the stage that has kept the rows' states; -1: the first stage runs the tokens. */
@@ -41,19 +49,33 @@ export interface RebuildSegment {
  */
 export function segmentsOf(
   stages: number,
-  { lost, gone }: { lost: ReadonlySet<number>; gone: ReadonlySet<number> },
+  { lost, gone, anew = false }: {
+    lost: ReadonlySet<number>;
+    gone: ReadonlySet<number>;
+    /**
+     * A stage that runs rows again begins the arena anew, even if it has them: windowed layers do not
+     * have what far rows attend to any more. @default false
+     */
+    anew?: boolean;
+  },
 ): RebuildSegment[] {
   const segments: RebuildSegment[] = [];
   let from = -1;
   let fresh: number[] = [];
+  const add = () => {
+    if (fresh.length === 0) return;
+    const until = fresh.at(-1)!;
+    const all = Array.from({ length: until - from }, (_, i) => from + 1 + i);
+    segments.push({ from, until, fresh: anew ? all : fresh });
+  };
   for (let i = 0; i < stages; i++) {
     if (lost.has(i)) fresh.push(i);
     else if (!gone.has(i)) {
-      if (fresh.length > 0) segments.push({ from, until: fresh.at(-1)!, fresh });
+      add();
       [from, fresh] = [i, []];
     }
   }
-  if (fresh.length > 0) segments.push({ from, until: fresh.at(-1)!, fresh });
+  add();
   return segments;
 }
 
@@ -61,31 +83,40 @@ export function segmentsOf(
 export function rebuildFrames(
   rows: readonly Row[],
   segments: readonly RebuildSegment[],
-  { arena, floor, layout, nextSeq }: {
+  { arena, floor, layout, near, nextSeq }: {
     arena: string;
     /** That of the realignment before them. */
     floor: number;
     /** Opens the arena where a stage begins it anew; it keeps no row. */
     layout: Layout;
+    /** Where each of these frames, of so many rows, has its rows in windowed layers. @default nowhere */
+    near?: (rows: number) => RebuiltNear[];
     nextSeq: () => number;
   },
 ): RebuildFrame[] {
   const none = new Int32Array(0);
+  const nears = near?.(REBUILD_ROWS);
   return segments.flatMap(({ from, until, fresh }) =>
     Array.from({ length: Math.ceil(rows.length / REBUILD_ROWS) }, (_, i): RebuildFrame => {
       const base = i * REBUILD_ROWS;
       const some = rows.slice(base, base + REBUILD_ROWS);
+      const keep = Int32Array.from({ length: base }, (_, slot) => slot);
+      const kept = nears?.[i].layout;
+      const laid = i === 0 || kept
+        ? { layout: { ...layout, ...(i > 0 && { keep }), ...(kept && { near: kept }) } }
+        : {};
       const frame: Frame = {
         arena,
         seq: nextSeq(),
         base,
+        ...(nears && { near_base: nears[i].base }),
         tokens: Int32Array.from(some, (row) => row.token),
         positions: Int32Array.from(some, (row) => row.position),
         parents: Int32Array.from(some, (row) => row.parent?.slot ?? -1),
         want: none,
         want_samplers: none,
-        ...(i === 0 && { layout }),
-        rebuild: { until, fresh: i === 0 ? fresh : [], floor },
+        ...laid,
+        rebuild: { until, fresh: laid.layout ? fresh : [], floor },
       };
       return { from, frame };
     })

@@ -96,6 +96,10 @@ export interface PrefillJob {
   since?: number;
   /** True: the request's own prompt, for which cached rows may stand. False: a branch's. */
   prompt: boolean;
+  /** `at` when cached rows were found that windowed layers have given up: see `resumable.ts`. */
+  stuck?: number;
+  /** Position of the last of these rows: other prompts part from there. */
+  parting?: number;
 }
 
 /** See the module's text. */
@@ -369,11 +373,25 @@ export class ArbiterRequest {
   }
 
   /**
+   * The last of its rows in the arena that is sure to be a part of its text: rows to come hang on it or
+   * on drafts behind it, unless `branches` is set. undefined: there is none.
+   */
+  get tip(): Row | undefined {
+    for (let n = this.rows.length - 1; n >= 0; n--) {
+      if (this.rows[n] && !this.#draft.has(n)) return this.rows[n];
+    }
+    return undefined;
+  }
+
+  /**
    * Begins anew in another arena, before any of its frames was sent: the rows that it found in the
    * cache of the last one are forgotten.
    */
   restart(): void {
-    for (const job of this.jobs) job.at = job.gone = 0;
+    for (const job of this.jobs) {
+      job.at = job.gone = 0;
+      job.stuck = job.parting = undefined;
+    }
     this.rows.fill(undefined);
     this.reused = 0;
     this.announced = this.sampled = false;

@@ -21,6 +21,10 @@ export interface Row {
   readonly parent: Row | undefined;
   /** Slot in which it stands; -1: in none. */
   slot: number;
+  /** Where it stands in windowed layers; -1: nowhere, or these layers keep all rows. */
+  near: number;
+  /** Later requests are likely to go on behind it: see `near_rows.ts`. */
+  anchor: boolean;
   /** It stands on the shelf. */
   shelved: boolean;
   /** Number of requests that name it. A request that names a row names its ancestors too. */
@@ -44,6 +48,8 @@ export function newRow(token: number, position: number, { parent }: { parent?: R
     position,
     parent,
     slot: -1,
+    near: -1,
+    anchor: false,
     shelved: false,
     users: 1,
     done: false,
@@ -64,6 +70,14 @@ export interface Moved {
   shelf?: Int32Array<ArrayBuffer>;
 }
 
+/** Other places that rows have as long as they have a slot. */
+export interface MorePlaces {
+  /** Gives a row a place. Throws RangeError where there is no room. */
+  place(row: Row): void;
+  /** Takes a row's place away, if it has one. */
+  free(row: Row): void;
+}
+
 /** See the module's text. */
 export class RowPool {
   /** See {@linkcode capacity}. */
@@ -80,6 +94,12 @@ export class RowPool {
   #shelved = 0;
   /** See {@linkcode called}. */
   #called = 0;
+  readonly #near?: MorePlaces;
+
+  /** @param near Places in windowed layers. @default there are the slots alone */
+  constructor(near?: MorePlaces) {
+    this.#near = near;
+  }
 
   /** Slots that the arena has at a stage which has run all frames sent so far. */
   get capacity(): number {
@@ -139,9 +159,10 @@ export class RowPool {
     return [...this.#rows, ...this.#shelf].filter((row) => row !== undefined);
   }
 
-  /** Gives a row the next slot. Throws RangeError where there is no room. */
+  /** Gives a row the next slot, and near slot. Throws RangeError where there is no room. */
   place(row: Row): void {
     if (this.room <= 0) throw new RangeError(`no slot is left of ${this.#capacity}`);
+    this.#near?.place(row);
     row.slot = this.end;
     this.#suspect.delete(row.slot);
     this.#rows.push(row);
@@ -157,6 +178,7 @@ export class RowPool {
   /** As {@linkcode RowPool.free}, for a row that will be placed again. */
   unplace(row: Row): void {
     if (row.slot < 0) return;
+    this.#near?.free(row);
     if (row.shelved) {
       this.#shelf[row.slot - (this.#capacity - this.#shelf.length)] = undefined;
       this.#shelved--;

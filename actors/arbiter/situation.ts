@@ -8,7 +8,9 @@ import type { Flights } from "./flights.ts";
 import type { FrameCost } from "./frame_cost.ts";
 import type { DecodeOffer, DraftOffer, PieceOffer, Situation } from "./policy.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
+import type { NearRows } from "./near_rows.ts";
 import { type ArbiterRequest, nextPiece, type PendingRow, type PrefillJob } from "./request.ts";
+import { cachedRows } from "./resumable.ts";
 
 /** What {@linkcode situationOf} draws from. */
 export interface SituationSource {
@@ -19,6 +21,8 @@ export interface SituationSource {
   /** Frames under way. */
   flights: Flights;
   cache: PrefixCache;
+  /** Which rows windowed layers keep; undefined: all. */
+  near?: NearRows;
   /** How long frames take. */
   cost: FrameCost;
   /** Most decode rows of a frame. */
@@ -34,14 +38,14 @@ export interface SituationSource {
  * Cached rows stand in for rows of prompts first. Forgets lanes that have been owed for too long.
  */
 export function situationOf(source: SituationSource): Situation<PrefillJob, PendingRow> {
-  const { stages, running, flights, cache, cost, cap, pieceMs, now } = source;
+  const { stages, running, flights, cache, near, cost, cap, pieceMs, now } = source;
   const pieces: PieceOffer<PrefillJob>[] = [];
   const decodes: DecodeOffer<PendingRow>[] = [];
   const drafts: DraftOffer<PendingRow>[] = [];
   for (const request of running) {
     const { served } = request;
     for (const job of request.jobs) {
-      reuse(job, cache);
+      reuse(job, cache, { near });
       if (!stands(job.rows[job.at])) continue;
       job.since ??= now;
       const left = job.rows.length - job.at - (job.rows.at(-1)!.held ? 1 : 0);
@@ -114,22 +118,26 @@ export const stands = ({ request, parent }: PendingRow): boolean =>
 
 /**
  * Lets cached rows stand for the next rows of a prompt, as far as there are any. The prompt's last
- * row is always run, since the token after it is wanted. `shelf`: see {@linkcode PrefixCache.find}.
+ * row is always run, since the token after it is wanted. `shelf`: see {@linkcode PrefixCache.find};
+ * `near`: which rows windowed layers keep, if they do not keep all.
  */
 export function reuse(
   job: PrefillJob,
   cache: PrefixCache,
-  { shelf = true }: { shelf?: boolean } = {},
+  { shelf = true, near }: { shelf?: boolean; near?: NearRows } = {},
 ): void {
-  const { request } = job;
-  if (!job.prompt || !request.open.reuse) return;
-  while (job.at < job.rows.length - 1) {
-    const { number, token, parent } = job.rows[job.at];
-    const row = cache.find(request.rows[parent], token, { shelf });
-    if (!row) return;
+  const { request, at } = job;
+  if (!job.prompt || !request.open.reuse || job.stuck === at) return;
+  const { rows, last } = cachedRows(
+    (i) => at + i < job.rows.length - 1 ? job.rows[at + i].token : undefined,
+    { parent: request.rows[job.rows[at]?.parent], cache, near, shelf },
+  );
+  for (const row of rows) {
     cache.claim(row);
-    request.rows[number] = row;
+    request.rows[job.rows[job.at++].number] = row;
     request.reused++;
-    job.at++;
   }
+  if (!last) return;
+  if (last === rows.at(-1)) last.anchor ||= (last.next?.size ?? 0) > 0;
+  else [job.stuck, job.parting] = [job.at, last.position];
 }

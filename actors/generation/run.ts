@@ -179,6 +179,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
       pieces,
       max_rows: Math.max(opened.length + 1, Math.min(rows, MOST_CONTEXTS * this.start.context)),
       reuse: this.start.reuse,
+      ...(this.#outline && { branches: true }),
       ...this.#grammar?.opening(),
     };
   }

@@ -99,6 +99,17 @@ export type StageOutput =
     late?: LateRow[];
   };
 
+/** Which rows windowed layers keep, and in how much room; see `layout` of {@linkcode Frame}. */
+export interface NearLayout {
+  /** Rows that the buffers of windowed layers have room for. */
+  capacity: number;
+  /**
+   * Slots of the arena, as they are after the layout, whose rows move to near slots 0, 1, 2 ...; windowed
+   * layers forget all others.
+   */
+  keep: Int32Array;
+}
+
 /**
  * How large an arena is from now on, and where its rows stand; see `layout` of {@linkcode Frame}.
  */
@@ -109,6 +120,11 @@ export interface ArenaLayout {
   keep: Int32Array;
   /** Slots whose rows move to the shelf, named in the same way. @default none */
   shelf?: Int32Array;
+  /**
+   * What windowed layers keep, if they keep fewer rows than the arena has, which the layout that opens
+   * the arena decides. @default they keep all rows, or those that they kept before
+   */
+  near?: NearLayout;
   /**
    * Bytes that the caller itself keeps for each slot, which count into the budget for arenas.
    * @default 0

@@ -181,6 +181,13 @@ export const frameSchema = z.object({
      * them back. A row's parent is on the shelf too, or kept. Undefined: the shelf is emptied.
      */
     shelf: i32.optional(),
+    /**
+     * Which rows windowed layers keep: rows that later ones cannot attend to there need not stay.
+     * `keep` has slots as they are after this layout, whose rows move to near slots 0, 1, 2 ... of
+     * the layers' own buffers, which have room for `capacity` rows; these layers forget all others. Only
+     * in an arena whose first layout says so. Undefined: they keep what they have.
+     */
+    near: z.object({ capacity: z.number().int().positive(), keep: i32 }).optional(),
     /** Address that gets the arena's `tokens` and `failed` messages. */
     reply_to: z.string(),
     /** Wire format of the hidden states between the stages of this arena. */
@@ -193,6 +200,11 @@ export const frameSchema = z.object({
   ...maskFields,
   /** Slot of the frame's first row; the others follow it. */
   base: z.number().int().nonnegative(),
+  /**
+   * Near slot of the frame's first row, in windowed layers; the others follow it. Undefined: these
+   * layers have the slots of the arena.
+   */
+  near_base: z.number().int().nonnegative().optional(),
   /** Token id of each row. i32 (rows) */
   tokens: i32,
   /** Position of each row in its sequence, as RoPE counts it. i32 (rows) */

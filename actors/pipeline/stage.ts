@@ -160,11 +160,12 @@ export const stageActor = defineActor({
      * its owner has been told.
      */
     async function lay({ arena, seq, floor, layout, rebuild }: Frame): Promise<boolean> {
-      const { reply_to: replyTo, wire, capacity, keep, shelf } = layout!;
-      const before = rebuild ? undefined : arenas.get(arena);
+      const { reply_to: replyTo, wire, capacity, keep, shelf, near } = layout!;
+      const anew = rebuild && keep.length === 0;
+      const before = anew ? undefined : arenas.get(arena);
       // It is not this stage that had those rows: nothing is opened, so that it can be rebuilt here.
       if (!before && keep.length + (shelf?.length ?? 0) > 0) throw noArena(`frame ${seq}`, arena);
-      if (rebuild) await engine.close(arena); // what may be here is of an attempt that came to nothing
+      if (anew) await engine.close(arena); // what may be here is of an attempt that came to nothing
       const state = before ??
         {
           replyTo,
@@ -182,7 +183,7 @@ export const stageActor = defineActor({
       arenas.renew(state);
       if (!before) arenas.open(arena, state);
       try {
-        await engine.layout(arena, { capacity, keep, shelf, beside: besideOf(wire) });
+        await engine.layout(arena, { capacity, keep, shelf, near, beside: besideOf(wire) });
         if (!last) state.kept.layout({ capacity, keep, shelf });
         Object.assign(state, { refused: false, laid: rebuild?.floor ?? seq });
       } catch (error) {

@@ -43,7 +43,7 @@ export interface RecurrenceInputs {
 /** A graph of layers, and what they have in common. */
 export interface StageScope extends GraphScope {
   /** Graph inputs that the attention of all layers shares. */
-  attention: { positions: Value; pastRows: Value; totalRows: Value };
+  attention: { positions: Value };
   /** Graph inputs that all convolutions share; undefined: no layer has one. */
   convolution?: ConvolutionInputs;
   /** Graph inputs that all recurrences share; undefined: no layer has one. */
@@ -58,6 +58,10 @@ export interface StageScope extends GraphScope {
 export interface View {
   /** Number that is added to each score, f32 (1, 1, S, T): 0 or `MASKED`. */
   bias: Value;
+  /** T - 1, i32 (1). */
+  pastRows: Value;
+  /** T, i32 (). */
+  totalRows: Value;
   /** Cos and sin tables; undefined: the layer does not rotate. */
   rotary?: { cos: Value; sin: Value };
 }
@@ -364,7 +368,7 @@ export function attention(
   stage: StageScope,
   path: string,
   layer: number,
-  { bias, rotary }: View,
+  { bias, pastRows, totalRows, rotary }: View,
   [q, k, v]: [Value, Value, Value],
   sinks: Weight | undefined,
   rotated: (x: Value, part: "q" | "k", count: number) => Value = (x) => x,
@@ -407,7 +411,7 @@ export function attention(
     filled(rotated(rotate(q, "q_rotary", heads), "q", heads), "q", heads),
     kept(rotated(rotate(k, "k_rotary", kv_heads), "k", kv_heads), "k"),
     kept(v, "v"),
-    ...[names.pastKey, names.pastValue, shared.pastRows, shared.totalRows, "", "", "", bias],
+    ...[names.pastKey, names.pastValue, pastRows, totalRows, "", "", "", bias],
     ...(sinks ? [wide(stage, `${path}/sinks`, sinks, [heads])] : []),
   ], {
     attributes: {

@@ -9,9 +9,6 @@
  *              hidden       f32 (1, S, H)     other stages
  *              positions    i64 (1, S)
  *              bias         f32 (1, 1, S, T)  0 where row s may see slot t, else MASKED
- *              window_bias  f32 (1, 1, S, T)  if `StageGraph.window` is set: as `bias`, and MASKED
- *                                             where slot t's position is `window` or more below
- *                                             row s's
  *              past_rows    i32 (1)           T - 1  (GroupQueryAttention seqlens_k)
  *              total_rows   i32 ()            T      (its total_sequence_length)
  *              want         i64 (W)           last stage: rows after which something is wanted
@@ -19,6 +16,12 @@
  *              past_key.L, past_value.L
  *                           f32 (1, KV, C, D) for each layer L of the stage (model-wide number)
  *                           that has attention
+ *     of a stage with windowed layers, if `StageGraph.window` is set; U = rows visible in their buffers
+ *     (past + S), which have slots of their own:
+ *              window_bias  f32 (1, 1, S, U)  as `bias`, and MASKED where the position of slot u's
+ *                                             row is `window` or more below row s's
+ *              window_past_rows, window_total_rows
+ *                                             as past_rows and total_rows: U - 1 and U
  *     of a stage with convolutions of K rows, if `StageGraph.kernel` is set:
  *              past_conv.L  f32 (1, 1, C, H) for each layer L that has a convolution
  *              conv_slots   i64 (1, 1, S, 3)  [0, 0, slot of row s]
@@ -106,6 +109,8 @@ export interface RowCache {
   heads: number;
   /** Elements of one row of a head. */
   dim: number;
+  /** It is of a windowed layer: it may keep fewer rows than the arena has. @default false */
+  windowed?: boolean;
 }
 
 /** A buffer with the recurrent states of one layer, f32 (states, heads, state, head_dim). */
@@ -181,6 +186,8 @@ export interface StageGraph {
   grams?: GramOutput[];
   /** Bytes of one row in all these buffers, with its share of the recurrent states. */
   kvBytesPerRow: number;
+  /** Those of them that are in the buffers of windowed layers; undefined: none. */
+  windowedBytesPerRow?: number;
 }
 
 /**

@@ -8,4 +8,12 @@ export type { HeadGraph, LogitsOutput, RowCache, StageGraph, StateCache } from "
 export { buildHeadGraph, buildStageGraph } from "./stage.ts";
 export type { HeadGraphOptions, StageGraphOptions } from "./stage.ts";
 export { buildSplitStage } from "./split_stage.ts";
-export { layerRowBytes, stateBytes, stateCount, stateElements } from "./row_caches.ts";
+export {
+  layerRowBytes,
+  rowBytes,
+  rowCaches,
+  stateBytes,
+  stateCount,
+  stateElements,
+  windowOf,
+} from "./row_caches.ts";

@@ -42,7 +42,8 @@ export function rowCaches(geometry: Geometry, layer: number): RowCache[] {
   }
   if (hasAttention(geometry, layer)) {
     const { pastKey, pastValue, presentKey, presentValue } = kvNames(layer);
-    const size = { heads: kv_heads, dim: cacheDim(head_dim) };
+    const windowed = geometry.local?.layers.includes(layer) ?? false;
+    const size = { heads: kv_heads, dim: cacheDim(head_dim), ...(windowed && { windowed }) };
     caches.push({ past: pastKey, present: presentKey, ...size });
     caches.push({ past: pastValue, present: presentValue, ...size });
   }
@@ -78,4 +79,16 @@ export function layerRowBytes(geometry: Geometry, layer: number): number {
   const states = stateCaches(geometry, layer);
   const share = states.reduce((sum, cache) => sum + stateElements(cache), 0) * ELEMENT_BYTES;
   return rowBytes(rowCaches(geometry, layer)) + share / ROWS_PER_STATE;
+}
+
+/** Bytes of one row in those of these buffers that are of windowed layers. */
+export const windowedRowBytes = (caches: readonly RowCache[]): number =>
+  rowBytes(caches.filter(({ windowed }) => windowed));
+
+/**
+ * Positions that a row attends to in the model's windowed layers, its own included; undefined: it has no
+ * such layers, or none that attends to less than its context.
+ */
+export function windowOf({ local, context }: Geometry): number | undefined {
+  return local && local.layers.length > 0 && local.window < context ? local.window : undefined;
 }

@@ -56,6 +56,9 @@ function joined(parts: readonly StageGraph[]): StageGraph {
     weightBytes: sum(({ weightBytes }) => weightBytes),
     caches: parts.flatMap(({ caches }) => caches),
     kvBytesPerRow: sum(({ kvBytesPerRow }) => kvBytesPerRow),
+    ...(window !== undefined && {
+      windowedBytesPerRow: sum(({ windowedBytesPerRow }) => windowedBytesPerRow ?? 0),
+    }),
     parts: [...parts],
   };
 }

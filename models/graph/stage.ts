@@ -27,7 +27,7 @@ import { addHead } from "./head.ts";
 import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
 import { recurrenceInputs } from "./recurrence.ts";
-import { layerRowBytes, rowCaches, stateCaches } from "./row_caches.ts";
+import { layerRowBytes, rowCaches, stateCaches, windowedRowBytes } from "./row_caches.ts";
 
 /** Alignment in bytes of each table in its file, so that it can be memory-mapped. */
 const PAGE = 4096;
@@ -122,7 +122,8 @@ export async function buildStageGraph(
   const bias = graph.input("bias", "f32", [1, 1, "rows", "total"]);
   const pastRows = graph.input("past_rows", "i32", [1]);
   const totalRows = graph.input("total_rows", "i32", []);
-  const views = await layerViews(graph, geometry, { bias, firstLayer, lastLayer, blobDir });
+  const seen = { bias, pastRows, totalRows };
+  const views = await layerViews(graph, geometry, { seen, firstLayer, lastLayer, blobDir });
   const tableBytes = graph.externalBytes();
   const convolved = geometry.convolution?.layers.some((n) => n >= firstLayer && n <= lastLayer);
   const kernel = convolved ? geometry.convolution!.kernel : undefined;
@@ -133,7 +134,7 @@ export async function buildStageGraph(
     graph,
     geometry,
     accuracyLevel,
-    attention: { positions, pastRows, totalRows },
+    attention: { positions },
     ...(kernel !== undefined && { convolution: convolutionInputs({ graph }, kernel) }),
     ...(recurrence && { recurrence: recurrenceInputs({ graph }, recurrence.kernel) }),
     ...(gramWindow && { grams: new Grams(graph, gramWindow) }),
@@ -175,6 +176,7 @@ export async function buildStageGraph(
   }
   const path = await writeGraph(graph, `layers ${firstLayer}-${lastLayer}`, blobDir);
   const caches = numbers.map((n) => rowCaches(geometry, n));
+  const windowedBytesPerRow = windowedRowBytes(caches.flat());
   return {
     path,
     external: graph.external(),
@@ -191,6 +193,7 @@ export async function buildStageGraph(
     caches,
     ...(stage.grams && { grams: stage.grams.outputs }),
     kvBytesPerRow: numbers.reduce((sum, n) => sum + layerRowBytes(geometry, n), 0),
+    ...(windowedBytesPerRow > 0 && { windowedBytesPerRow }),
   };
 }
 
@@ -236,12 +239,12 @@ async function writeGraph(graph: GraphBuilder, name: string, blobDir: string): P
   return path;
 }
 
-/** The bias and the rotation of each layer of a range. */
+/** What the rows of each layer of a range see, and its rotation. */
 async function layerViews(
   graph: GraphBuilder,
   geometry: Geometry,
-  { bias, firstLayer, lastLayer, blobDir }: {
-    bias: Value;
+  { seen, firstLayer, lastLayer, blobDir }: {
+    seen: Omit<View, "rotary">;
     firstLayer: number;
     lastLayer: number;
     blobDir: string;
@@ -249,10 +252,10 @@ async function layerViews(
 ): Promise<View[]> {
   const { local, rope } = geometry;
   const views: View[] = [];
-  let windowBias: Value | undefined;
+  let near: Omit<View, "rotary"> | undefined;
   for (let n = firstLayer; n <= lastLayer; n++) {
     const windowed = local?.layers.includes(n) ?? false;
-    if (windowed) windowBias ??= graph.input("window_bias", "f32", [1, 1, "rows", "total"]);
+    if (windowed) near ??= windowInputs(graph);
     const rotates = !rope.skipped_layers?.includes(n) && hasAttention(geometry, n);
     const rotary = !rotates ? undefined : await ropeConstants(
       graph,
@@ -260,10 +263,17 @@ async function layerViews(
       geometry.context,
       blobDir,
     );
-    views.push({ bias: windowed ? windowBias! : bias, rotary });
+    views.push({ ...(windowed ? near! : seen), rotary });
   }
   return views;
 }
+
+/** Declares what all windowed layers of a stage see. */
+const windowInputs = (graph: GraphBuilder): Omit<View, "rotary"> => ({
+  bias: graph.input("window_bias", "f32", [1, 1, "rows", "window_total"]),
+  pastRows: graph.input("window_past_rows", "i32", [1]),
+  totalRows: graph.input("window_total_rows", "i32", []),
+});
 
 function firstInput(graph: GraphBuilder, { geometry }: GraphModel, first: boolean): Value {
   if (first) return graph.input("tokens", "i64", [1, "rows"]);

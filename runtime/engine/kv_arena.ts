@@ -7,6 +7,7 @@ import { type ArenaLayout, KnownMasks, type Sampling } from "../../actors/pipeli
 import type { RowCache, StageGraph } from "../../models/graph/contract.ts";
 import { stateBytes } from "../../models/mod.ts";
 import { OrtTensor, type OrtTensors } from "./ort.ts";
+import { NearSlots } from "./near_slots.ts";
 import { RecurrentStates } from "./recurrent_states.ts";
 import { type Move, moves, Slots } from "./slots.ts";
 
@@ -36,25 +37,45 @@ export interface Sampler {
 export interface ArenaView {
   /** Slot of the arena that is the first one of the view. */
   first: number;
+  /**
+   * Near slots of the windowed layers that the frame attends to: the first one of the view, and how
+   * many there are with its own rows; undefined: these layers have the slots of the arena.
+   */
+  near?: { first: number; total: number };
   /** The KV inputs of a session; the caller adds the other inputs of a frame. */
   feeds: OrtTensors;
   /** The KV outputs of a session: the same buffers as `feeds`, so rows are written in place. */
   fetches: OrtTensors;
 }
 
+/** Tensors of some caches from a slot on. */
+type CacheTensors = Pick<ArenaView, "feeds" | "fetches">;
+
 /** A buffer of one layer, f32 (1, heads, capacity, dim). */
 interface Cache extends RowCache {
   data: Float32Array<ArrayBuffer>;
 }
 
-/** The recurrent states of a stage; undefined: it has none. */
-export type ArenaStates = StageGraph["recurrence"];
+/** What an arena has besides a row of each buffer for each slot. */
+export interface ArenaParts {
+  /** Rows that windowed layers have. @default all */
+  near?: number;
+  /** The recurrent states of the stage. @default it has none */
+  recurrence?: StageGraph["recurrence"];
+}
 
-/** Bytes of an arena: f32 (heads, capacity, dim) for each buffer of every layer, and its states. */
-export function arenaBytes(shape: ArenaShape, capacity: number, recurrence?: ArenaStates): number {
+/**
+ * Bytes of an arena: f32 (heads, capacity, dim) for each buffer of every layer, of which those of windowed
+ * layers may have fewer rows, and its recurrent states.
+ */
+export function arenaBytes(
+  shape: ArenaShape,
+  capacity: number,
+  { near = capacity, recurrence }: ArenaParts = {},
+): number {
   const states = recurrence ? stateBytes(recurrence.states, capacity) : 0;
   return shape.flat().reduce(
-    (sum, { heads, dim }) => sum + heads * dim * capacity * F32_BYTES,
+    (sum, { heads, dim, windowed }) => sum + heads * dim * (windowed ? near : capacity) * F32_BYTES,
     states,
   );
 }
@@ -68,8 +89,10 @@ export class KvArena {
   readonly samplers = new Map<number, Sampler>();
   /** Masks that rows may name. */
   readonly masks = new KnownMasks();
-  /** Views of the caches by their first slot. */
-  readonly #views = new Map<number, ArenaView>();
+  /** Views of the caches by their first slot: of all, or of those without a window. */
+  readonly #views = new Map<number, CacheTensors>();
+  /** Views of the windowed caches by their first near slot. */
+  readonly #nearViews = new Map<number, CacheTensors>();
   /** The buffers of the first layer, of the next one, ... */
   readonly #caches: Cache[];
   /** How many of them, at the end, are those of the last layer. */
@@ -77,16 +100,20 @@ export class KvArena {
   /** The recurrent states of its rows; undefined: no layer has one. */
   readonly states?: RecurrentStates;
   #slots: Slots;
+  #near?: NearSlots;
 
   /**
    * Allocates an empty arena of `capacity` rows, all zeros. A masked slot still takes part in the
    * arithmetic, so an unwritten one must hold finite numbers: a NaN would spoil the softmax. Throws
    * RangeError where the memory cannot be allocated.
    */
-  constructor(shape: ArenaShape, capacity: number, recurrence?: ArenaStates) {
+  constructor(shape: ArenaShape, capacity: number, { near, recurrence }: ArenaParts = {}) {
     this.#slots = new Slots(capacity);
     const caches = shape.flat();
-    const buffers = allocate(caches, capacity);
+    if (near !== undefined && caches.some(({ windowed }) => windowed)) {
+      this.#near = new NearSlots(near, capacity);
+    }
+    const buffers = caches.map((cache) => zeros(cache, this.#capacityOf(cache)));
     this.#caches = caches.map((cache, i) => ({ ...cache, data: buffers[i] }));
     this.#ofLastLayer = shape.at(-1)!.length;
     if (recurrence) this.states = new RecurrentStates(recurrence, capacity);
@@ -97,35 +124,59 @@ export class KvArena {
     return this.#slots;
   }
 
+  /** Where rows stand in windowed layers; undefined: in the slots of the arena. */
+  get near(): NearSlots | undefined {
+    return this.#near;
+  }
+
   /**
    * Moves the kept rows to their slots in an arena of another size, or within this one.
    *
    * Throws `bad_frame` (group `engine`) for rows that cannot be kept and RangeError where the
    * memory cannot be allocated; the arena is unchanged then.
    */
-  layout({ capacity, ...lists }: ArenaLayout): void {
+  layout({ capacity, near: stated, ...lists }: ArenaLayout): void {
     const keep = this.#slots.named(Int32Array.from(lists.keep));
     const shelf = this.#slots.named(Int32Array.from(lists.shelf ?? []));
     const slots = this.#slots.moved(capacity, keep, shelf);
+    const near = this.#near?.moved(capacity, { keep, shelf, near: stated });
     const order = [...moves(keep), ...moves(shelf, capacity - shelf.length)];
-    if (capacity === this.#slots.capacity) {
-      this.states?.move(capacity, newSlots(order));
-      const away = order.filter(({ from, to }) => from !== to);
-      for (const cache of this.#caches) this.#shift(cache, away);
-    } else {
-      // The system backs pages of the new buffers only as they are written, and each old buffer is
-      // freed right after its copy: at most one layer's cache is in memory twice at a time.
-      const fresh = allocate(this.#caches, capacity);
-      this.states?.move(capacity, newSlots(order));
-      this.#releaseViews();
-      this.#caches.forEach((cache, i) => {
-        const old = cache.data;
-        cache.data = fresh[i];
-        this.#copy(old, cache, order, capacity);
-        old.buffer.transfer(0);
+    const apart = (cache: Cache) => near !== undefined && cache.windowed === true;
+    const groups: Rearranged[] = [{
+      caches: this.#caches.filter((cache) => !apart(cache)),
+      ...{ order, from: this.#slots.capacity, to: capacity },
+    }];
+    if (near) {
+      const { moves, near: { capacity: to } } = near;
+      groups.push({
+        caches: this.#caches.filter(apart),
+        order: moves,
+        from: this.#near!.capacity,
+        to,
       });
     }
+    // The system backs pages of the new buffers only as they are written, and each old buffer is
+    // freed right after its copy: at most one layer's cache is in memory twice at a time.
+    const fresh = groups.map(({ caches, from, to }) =>
+      from === to ? undefined : caches.map((cache) => zeros(cache, to))
+    );
+    this.states?.move(capacity, newSlots(order));
+    if (fresh.some((buffers) => buffers)) this.#releaseViews();
+    for (const [i, { caches, order, from, to }] of groups.entries()) {
+      const away = order.filter((move) => move.from !== move.to);
+      for (const [n, cache] of caches.entries()) {
+        const data = fresh[i]?.[n];
+        if (!data) shiftRows(cache, away, from);
+        else {
+          const old = cache.data;
+          cache.data = data;
+          copyRows(old, cache, order, { from, to });
+          old.buffer.transfer(0);
+        }
+      }
+    }
     this.#slots = slots;
+    this.#near = near?.near;
   }
 
   /**
@@ -166,53 +217,51 @@ export class KvArena {
    * The caches of a frame of `rows` rows in slots base, base + 1, ... that leave out the slots
    * below every row that they attend to, rounded down to {@linkcode VIEW_STEP}: rows of others that
    * stand there then cost nothing. What a frame's view is depends on the arena's rows alone, so it
-   * is the same in every stage.
+   * is the same in every stage. `window`: that of the stage's windowed layers, if it has any. Throws
+   * `bad_frame` where a row that they attend to in these layers was given up.
    */
-  view(base: number, rows: number): ArenaView {
-    const lowest = this.#slots.lowest(base, rows);
-    const first = lowest - lowest % VIEW_STEP;
-    let view = this.#views.get(first);
-    if (!view) this.#views.set(first, view = this.#viewFrom(first));
-    return view;
+  view(base: number, rows: number, window?: number): ArenaView {
+    const first = floored(this.#slots.lowest(base, rows));
+    const near = this.#near;
+    if (!near || window === undefined) {
+      return { first, ...this.#viewed(this.#views, first, this.#caches) };
+    }
+    const nearFirst = floored(near.lowest(this.#slots, base, rows, window));
+    const far = this.#viewed(this.#views, first, this.#caches.filter(({ windowed }) => !windowed));
+    const windowed = this.#viewed(
+      this.#nearViews,
+      nearFirst,
+      this.#caches.filter(({ windowed }) => windowed),
+    );
+    return {
+      first,
+      near: { first: nearFirst, total: near.at(base) + rows - nearFirst },
+      feeds: { ...far.feeds, ...windowed.feeds },
+      fetches: { ...far.fetches, ...windowed.fetches },
+    };
+  }
+
+  /** Rows that a cache has room for. */
+  #capacityOf({ windowed }: RowCache): number {
+    return windowed && this.#near ? this.#near.capacity : this.#slots.capacity;
   }
 
   /** Index of a slot's first element in a cache, one number a head. */
-  #heads({ heads, dim }: Cache, slot: number): number[] {
-    return Array.from({ length: heads }, (_, head) => (head * this.#slots.capacity + slot) * dim);
+  #heads(cache: Cache, slot: number): number[] {
+    const capacity = this.#capacityOf(cache);
+    const at = cache.windowed && this.#near ? this.#near.at(slot) : slot;
+    return Array.from({ length: cache.heads }, (_, head) => (head * capacity + at) * cache.dim);
   }
 
-  /** Copies rows of a buffer into a cache of `capacity` rows. */
-  #copy(from: Float32Array, { data, heads, dim }: Cache, order: Move[], capacity: number): void {
-    for (let head = 0; head < heads; head++) {
-      const source = head * this.#slots.capacity;
-      const target = head * capacity;
-      for (const move of order) {
-        const first = (source + move.from) * dim;
-        data.set(from.subarray(first, first + move.rows * dim), (target + move.to) * dim);
-      }
-    }
-  }
-
-  /**
-   * Moves rows within a cache. All rows of a head are copied out before any is written back, since
-   * rows that move up may overlap rows that move down.
-   */
-  #shift({ data, heads, dim }: Cache, order: Move[]): void {
-    const taken = new Float32Array(order.reduce((n, { rows }) => n + rows, 0) * dim);
-    for (let head = 0; head < heads; head++) {
-      const start = head * this.#slots.capacity;
-      let at = 0;
-      for (const { from, rows } of order) {
-        const first = (start + from) * dim;
-        taken.set(data.subarray(first, first + rows * dim), at);
-        at += rows * dim;
-      }
-      at = 0;
-      for (const { to, rows } of order) {
-        data.set(taken.subarray(at, at + rows * dim), (start + to) * dim);
-        at += rows * dim;
-      }
-    }
+  /** The view of these caches from a slot on, which is made where there is none yet. */
+  #viewed(
+    views: Map<number, CacheTensors>,
+    first: number,
+    caches: readonly Cache[],
+  ): CacheTensors {
+    let view = views.get(first);
+    if (!view) views.set(first, view = this.#viewFrom(first, caches));
+    return view;
   }
 
   /**
@@ -221,27 +270,77 @@ export class KvArena {
    * lies beyond the buffer are the last slots of the last head; the operator reads and writes only
    * those slots that the frame's total says, which end at the arena's last one.
    */
-  #viewFrom(first: number): ArenaView {
+  #viewFrom(first: number, caches: readonly Cache[]): CacheTensors {
     const feeds: OrtTensors = {}, fetches: OrtTensors = {};
-    for (const { past, present, data, heads, dim } of this.#caches) {
-      const dims = [1, heads, this.#slots.capacity, dim];
+    for (const cache of caches) {
+      const { past, present, data, heads, dim } = cache;
+      const dims = [1, heads, this.#capacityOf(cache), dim];
       const tensor = new OrtTensor("float32", data, dims, first * dim);
       feeds[past] = fetches[present] = tensor;
     }
-    return { first, feeds, fetches };
+    return { feeds, fetches };
   }
 
   #releaseViews(): void {
-    for (const { feeds } of this.#views.values()) {
-      for (const tensor of Object.values(feeds)) tensor.release();
+    for (const views of [this.#views, this.#nearViews]) {
+      for (const { feeds } of views.values()) {
+        for (const tensor of Object.values(feeds)) tensor.release();
+      }
+      views.clear();
     }
-    this.#views.clear();
   }
 }
 
-/** Zeros for these buffers, in their order. */
-function allocate(caches: readonly RowCache[], capacity: number): Float32Array<ArrayBuffer>[] {
-  return caches.map(({ heads, dim }) => new Float32Array(heads * capacity * dim));
+/** Buffers whose rows move as `order` says, from ones of `from` rows into ones of `to` rows. */
+interface Rearranged {
+  caches: readonly Cache[];
+  order: Move[];
+  from: number;
+  to: number;
+}
+
+/** A slot rounded down to where a view may begin. */
+const floored = (slot: number): number => slot - slot % VIEW_STEP;
+
+/** Zeros for a buffer of so many rows. */
+const zeros = ({ heads, dim }: RowCache, capacity: number): Float32Array<ArrayBuffer> =>
+  new Float32Array(heads * capacity * dim);
+
+/** Copies rows of a buffer with room for `from` rows into a cache with room for `to` rows. */
+function copyRows(
+  old: Float32Array,
+  { data, heads, dim }: Cache,
+  order: Move[],
+  { from, to }: { from: number; to: number },
+): void {
+  for (let head = 0; head < heads; head++) {
+    for (const move of order) {
+      const first = (head * from + move.from) * dim;
+      data.set(old.subarray(first, first + move.rows * dim), (head * to + move.to) * dim);
+    }
+  }
+}
+
+/**
+ * Moves rows within a cache of `capacity` rows. All rows of a head are copied out before any is written
+ * back, since rows that move up may overlap rows that move down.
+ */
+function shiftRows({ data, heads, dim }: Cache, order: Move[], capacity: number): void {
+  const taken = new Float32Array(order.reduce((n, { rows }) => n + rows, 0) * dim);
+  for (let head = 0; head < heads; head++) {
+    const start = head * capacity;
+    let at = 0;
+    for (const { from, rows } of order) {
+      const first = (start + from) * dim;
+      taken.set(data.subarray(first, first + rows * dim), at);
+      at += rows * dim;
+    }
+    at = 0;
+    for (const { to, rows } of order) {
+      data.set(taken.subarray(at, at + rows * dim), (start + to) * dim);
+      at += rows * dim;
+    }
+  }
 }
 
 /** The new slot of an old one; undefined: its row is not kept. */

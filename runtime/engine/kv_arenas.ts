@@ -5,12 +5,12 @@
  */
 import type { ArenaLayout } from "../../actors/pipeline/mod.ts";
 import { engineError } from "./errors.ts";
-import { arenaBytes, type ArenaShape, type ArenaStates, KvArena } from "./kv_arena.ts";
+import { arenaBytes, type ArenaParts, type ArenaShape, KvArena } from "./kv_arena.ts";
 
 /** See the module's text. */
 export class KvArenas {
   readonly #shape: ArenaShape;
-  readonly #recurrence?: ArenaStates;
+  readonly #recurrence: ArenaParts["recurrence"];
   readonly #budget: number;
   readonly #arenas = new Map<string, KvArena>();
   /** Bytes of each open arena, with those that its owner keeps beside it. */
@@ -18,7 +18,7 @@ export class KvArenas {
   #bytes = 0;
 
   /** @param budget Bytes that all arenas together may take. */
-  constructor(shape: ArenaShape, budget: number, recurrence?: ArenaStates) {
+  constructor(shape: ArenaShape, budget: number, recurrence?: ArenaParts["recurrence"]) {
     this.#shape = shape;
     this.#recurrence = recurrence;
     this.#budget = budget;
@@ -39,7 +39,7 @@ export class KvArenas {
    * `arena_memory` (metadata: `bytes`, `budget`, `used`), `bad_frame`. Nothing has changed then.
    */
   layout(name: string, layout: ArenaLayout): void {
-    const { capacity, keep, shelf, beside = 0 } = layout;
+    const { capacity, keep, shelf, near, beside = 0 } = layout;
     if (!(Number.isInteger(capacity) && capacity > 0)) {
       throw engineError("bad_frame", `arena ${name} cannot have ${capacity} rows`, {
         arena: name,
@@ -48,24 +48,29 @@ export class KvArenas {
     }
     const arena = this.#arenas.get(name);
     if (!arena && keep.length + (shelf?.length ?? 0) > 0) throw noArena(name);
-    const bytes = arenaBytes(this.#shape, capacity, this.#recurrence) + capacity * beside;
+    const limited = arena ? arena.near : near;
+    const nearRows = limited && (near ?? limited).capacity;
+    const room = { near: nearRows, recurrence: this.#recurrence };
+    const bytes = arenaBytes(this.#shape, capacity, room) + capacity * beside;
     const others = this.#bytes - (this.#sizes.get(name) ?? 0);
     if (others + bytes > this.#budget) {
       throw engineError(
         "arena_memory",
-        `an arena of ${capacity} rows takes ${bytes} bytes; ${others} of the ${this.#budget} ` +
-          `bytes for arenas are in use by others`,
+        `an arena of ${rowsText(capacity, nearRows)} takes ${bytes} bytes; ${others} of the ` +
+          `${this.#budget} bytes for arenas are in use by others`,
         { bytes, budget: this.#budget, used: others },
       );
     }
     try {
       if (arena) arena.layout(layout);
-      else this.#arenas.set(name, new KvArena(this.#shape, capacity, this.#recurrence));
+      else this.#arenas.set(name, new KvArena(this.#shape, capacity, room));
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       throw engineError(
         "arena_memory",
-        `an arena of ${capacity} rows (${bytes} bytes) could not be allocated: ${cause.message}`,
+        `an arena of ${
+          rowsText(capacity, nearRows)
+        } (${bytes} bytes) could not be allocated: ${cause.message}`,
         { bytes, budget: this.#budget, used: others },
         cause,
       );
@@ -96,6 +101,10 @@ export class KvArenas {
     for (const name of [...this.#arenas.keys()]) this.close(name);
   }
 }
+
+/** The rows of an arena, for messages. */
+const rowsText = (capacity: number, near?: number) =>
+  `${capacity} rows${near === undefined ? "" : `, ${near} in windowed layers,`}`;
 
 function noArena(name: string) {
   return engineError("no_arena", `arena ${name} is not open: never laid out, or closed`, {

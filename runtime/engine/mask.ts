@@ -4,6 +4,7 @@
  * @module
  */
 import { MASKED } from "../../models/graph/contract.ts";
+import type { NearSlots } from "./near_slots.ts";
 import type { Slots } from "./slots.ts";
 
 /** Options of {@linkcode attentionBias}. */
@@ -84,6 +85,31 @@ export function windowBias(
     }
   }
   return windowed;
+}
+
+/**
+ * Bias f32 (rows, total) of windowed layers whose rows stand in near slots: column n is near slot
+ * first + n. Throws `bad_frame` where a row that is attended to has none.
+ */
+export function nearBias(
+  slots: Slots,
+  near: NearSlots,
+  { base, rows, window, first, total, out }: {
+    base: number;
+    rows: number;
+    window: number;
+    first: number;
+    total: number;
+    out: Float32Array<ArrayBuffer>;
+  },
+): Float32Array<ArrayBuffer> {
+  const size = rows * total;
+  const bias = out.length >= size ? out.subarray(0, size) : new Float32Array(size);
+  bias.fill(MASKED);
+  for (let row = 0; row < rows; row++) {
+    near.reveal(slots, base + row, window, bias, row * total - first);
+  }
+  return bias;
 }
 
 /**

@@ -27,7 +27,7 @@ import { checkArrays, checkRows } from "./frame_check.ts";
 import type { ArenaView, KvArena, Sampler } from "./kv_arena.ts";
 import { KvArenas } from "./kv_arenas.ts";
 import { convolutionTaps } from "./convolution_taps.ts";
-import { attentionBias, windowBias } from "./mask.ts";
+import { attentionBias, nearBias, windowBias } from "./mask.ts";
 import { OrtTensor, type OrtTensors } from "./ort.ts";
 import { needsHistory, occurrencesOf } from "./partial.ts";
 import type { LoadedStage } from "./queued_engine.ts";
@@ -135,9 +135,11 @@ export class OrtStage implements LoadedStage {
     checkArrays(frame, { first: graph.first, hidden: width });
     const arena = this.#arenas.get(frame.arena);
     checkRows(frame, arena.slots, this.#load);
+    const rows = frame.tokens.length;
+    arena.near?.check(frame.near_base, rows);
     if (graph.last) noteChoices(arena, frame, geometry.vocab);
     arena.slots.write(frame);
-    const rows = frame.tokens.length;
+    arena.near?.write(frame.base, rows, frame.near_base!);
     const input = frame.hidden && asFloat32(frame.hidden) as Float32Array<ArrayBuffer>;
     for (const row of zeroDamaged(input, width)) arena.slots.damage(frame.base + row);
     let hidden: Float32Array<ArrayBuffer> | undefined;
@@ -147,7 +149,7 @@ export class OrtStage implements LoadedStage {
     let late: LateRow[] = [];
     let past = frame.base;
     try {
-      const view = withStates(arena, arena.view(frame.base, rows));
+      const view = withStates(arena, arena.view(frame.base, rows, graph.window));
       past -= view.first;
       const segments = arena.states?.segments(arena.slots, frame.base, rows, view.first);
       const feeds = { ...this.#feeds(arena, view, frame, input), ...segments?.feeds };
@@ -244,7 +246,7 @@ export class OrtStage implements LoadedStage {
   /** The inputs of the graph for a frame, without the arena's; see `models/graph/contract.ts`. */
   #feeds(
     arena: KvArena,
-    { first }: ArenaView,
+    { first, near }: ArenaView,
     rows: FrameRows,
     hidden?: Float32Array<ArrayBuffer>,
   ): OrtTensors {
@@ -256,9 +258,15 @@ export class OrtStage implements LoadedStage {
       bias: new OrtTensor("float32", bias, [1, 1, n, total]),
     };
     if (graph.window !== undefined) {
-      const options = { window: graph.window, bias, first, out: this.#windowBias };
-      const windowed = windowBias(arena.slots, rows.base, n, options);
-      biases.window_bias = new OrtTensor("float32", windowed, [1, 1, n, total]);
+      const { window } = graph;
+      const out = this.#windowBias;
+      const windowed = near
+        ? nearBias(arena.slots, arena.near!, { base: rows.base, rows: n, window, ...near, out })
+        : windowBias(arena.slots, rows.base, n, { window, bias, first, out });
+      const seen = near?.total ?? total;
+      biases.window_bias = new OrtTensor("float32", windowed, [1, 1, n, seen]);
+      biases.window_past_rows = new OrtTensor("int32", Int32Array.of(seen - 1), [1]);
+      biases.window_total_rows = new OrtTensor("int32", Int32Array.of(seen), []);
       if (windowed !== bias) this.#windowBias = nextBuffer(windowed, this.#windowBias);
     }
     this.#bias = nextBuffer(bias, this.#bias);

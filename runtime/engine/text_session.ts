@@ -59,6 +59,8 @@ export class TextLayer implements Disposable {
       total_rows: new OrtTensor("int32", Int32Array.of(rows), []),
       ...(window !== undefined && {
         window_bias: new OrtTensor("float32", causal(rows, window), dims),
+        window_past_rows: new OrtTensor("int32", Int32Array.of(rows - 1), [1]),
+        window_total_rows: new OrtTensor("int32", Int32Array.of(rows), []),
       }),
       ...(first
         ? {

@@ -58,6 +58,7 @@ export function pipelineRoute(
       ? { ...deployment.shape, pieces: [], rows_per_frame: USUAL.rows_per_frame }
       : deployment.shape,
     capacity_rows: Math.max(deployment.shape.kv_rows ?? 0, rows),
+    ...(model.window !== undefined && { windowed: { window: model.window } }),
     idle_ms: solo ? undefined : idleMs(key),
   };
 }

@@ -28,6 +28,7 @@ import {
   type Tokenizer,
   ToolTemplate,
   type VocabularySource,
+  windowOf,
 } from "../../models/mod.ts";
 import type { GenerateRequest, ModelCard } from "../api/mod.ts";
 import { ChatAnswer, type ChatAnswerModel } from "./chat_answer.ts";
@@ -54,6 +55,8 @@ interface ServedParts {
   scope?: ModelScope;
   /** Folder of the stored model. */
   folder: string;
+  /** See {@linkcode ServedModel.window}. */
+  window?: number;
 }
 
 /** See the module's text. */
@@ -64,6 +67,8 @@ export class ServedModel {
   readonly eos: number[];
   /** Defaults of generation_config.json for requests that leave them out. */
   readonly defaults: { sampling: Partial<Sampling>; maxTokens?: number };
+  /** Positions that rows of its windowed layers attend to; undefined: it has no such layers. */
+  readonly window?: number;
   /** Its latest answers at this node, in which drafts are looked up. */
   readonly answers = new SuffixStore();
   readonly #tokenizer: Tokenizer;
@@ -77,11 +82,14 @@ export class ServedModel {
   /** Large prompts that the thread encodes or has encoded; other choices may have the same one. */
   readonly #prepared = new WeakMap<object, { by: Promise<EncodedPrompt>; is?: EncodedPrompt }>();
 
-  private constructor({ card, eos, defaults, tokenizer, template, scope, folder }: ServedParts) {
+  private constructor(
+    { card, eos, defaults, tokenizer, template, scope, folder, window }: ServedParts,
+  ) {
     const tools = new ToolTemplate(template);
     this.card = { ...card, tools: tools.format.name };
     this.eos = eos;
     this.defaults = defaults;
+    this.window = window;
     this.#tokenizer = tokenizer;
     this.#template = template;
     this.#scope = scope;
@@ -124,6 +132,7 @@ export class ServedModel {
       template: await stored.chatTemplate(),
       scope: await stored.scope(),
       folder: stored.dir,
+      window: windowOf(geometry),
     });
   }
 

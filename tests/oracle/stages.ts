@@ -113,6 +113,8 @@ export class StageChain {
         ...(graph.first ? { tokens } : { hidden: hidden! }),
       };
       if (graph.window !== undefined) {
+        feeds.window_past_rows = common.past_rows;
+        feeds.window_total_rows = common.total_rows;
         feeds.window_bias = new ort.Tensor("float32", windowBias(graph.window), [
           1,
           1,

@@ -20,6 +20,7 @@ import { RESUME } from "./resume.ts";
 import { ROUTE } from "./route.ts";
 import type { SimulationArea } from "./simulation_area.ts";
 import { SPECULATION } from "./speculation.ts";
+import { WINDOWS } from "./windows.ts";
 
 /** Every simulation, in the order in which they are run. */
 export const AREAS: readonly SimulationArea[] = [
@@ -34,6 +35,7 @@ export const AREAS: readonly SimulationArea[] = [
   RESUME,
   RECOVERY,
   REBUILD,
+  WINDOWS,
   REPAIR,
   MOVES,
   PLACEMENT,

@@ -30,6 +30,7 @@ import {
   stageActor,
   stageAddress,
   type Telemetry,
+  type Windowed,
   type WorkReport,
 } from "../../actors/mod.ts";
 import { headBounds } from "../../models/head_parts.ts";
@@ -58,6 +59,8 @@ export interface ArbiterWorldOptions {
   /** Rows for which each stage has memory. */
   budgetRows?: number[];
   capacityRows?: number;
+  /** Every second layer of the model has a window. @default no layer has one */
+  windowed?: Windowed;
   shape?: Record<string, unknown>;
   arbiter?: Record<string, unknown>;
   stage?: Record<string, unknown>;
@@ -94,6 +97,7 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
           const taxed = {
             frameMs,
             budgetRows: options.budgetRows?.[i],
+            window: options.windowed?.window,
             ...(shards > 0 && { head }),
             ...options.slotMs,
           };
@@ -139,6 +143,7 @@ export function arbiterWorld(options: ArbiterWorldOptions = {}) {
         heads: head.map((_, i) => headAddress("d", i)),
         shape: shapeSchema.parse(options.shape ?? {}),
         capacity_rows: capacityRows,
+        windowed: options.windowed,
       },
     }),
   });
@@ -186,10 +191,11 @@ class TaxedEngine extends ToyEngine {
   constructor(
     clock: Clock,
     range: { first: number; last: number; layers: number },
-    { frameMs, budgetRows, head, attend = 0, move = 0 }: {
+    { frameMs, budgetRows, head, window, attend = 0, move = 0 }: {
       frameMs: (rows: number) => number;
       budgetRows?: number;
       head?: HeadTokens[];
+      window?: number;
       attend?: number;
       move?: number;
     },
@@ -198,6 +204,7 @@ class TaxedEngine extends ToyEngine {
     super(clock, range, 1, {
       head,
       budgetRows,
+      window,
       frameMs: (rows) => frameMs(rows) + attend * slots.below,
     });
     this.#clock = clock;
@@ -329,9 +336,10 @@ export const promptOf = (length: number, salt = 0) =>
 const known = new Map<string, number>();
 
 /** The toy model's greedy token after these tokens. */
-export async function tokenAfter(path: readonly number[]): Promise<number> {
-  const key = path.join();
-  const token = known.get(key) ?? (await toyAnswer(Int32Array.from(path), 1, LAYERS))[0];
+export async function tokenAfter(path: readonly number[], window?: number): Promise<number> {
+  const key = `${window ?? ""} ${path}`;
+  const token = known.get(key) ??
+    (await toyAnswer(Int32Array.from(path), 1, LAYERS, undefined, window))[0];
   known.set(key, token);
   return token;
 }
@@ -354,11 +362,13 @@ export async function refusal(promise: Promise<unknown>): Promise<OrreryError> {
  */
 export async function randomTree(
   client: Client,
-  { random, prompt, steps, reuse = true }: {
+  { random, prompt, steps, reuse = true, window }: {
     random: () => number;
     prompt: Int32Array;
     steps: number;
     reuse?: boolean;
+    /** That of the model. */
+    window?: number;
   },
 ): Promise<RequestUsage> {
   const int = (n: number) => Math.floor(random() * n);
@@ -403,13 +413,18 @@ export async function randomTree(
   await client.open(prompt, {
     max_rows: prompt.length + 120,
     reuse,
+    branches: true,
     pieces: [1 + int(20), 1 + int(20)],
   });
   for (let step = 0; step < steps;) {
     for (const { row, token } of await client.next()) {
       if (!wanted.delete(row)) continue; // the row was dropped meanwhile
       step++;
-      assert.equal(token, await tokenAfter(path(row)), `token after row ${row}, ${path(row)}`);
+      assert.equal(
+        token,
+        await tokenAfter(path(row), window),
+        `token after row ${row}, ${path(row)}`,
+      );
       const victims = [...rows.keys()].filter((n) => n >= prompt.length);
       const live = victims.length;
       if (live > 80 || (live > 0 && random() < 0.15)) {

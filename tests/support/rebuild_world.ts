@@ -18,6 +18,7 @@ import {
   stageAddress,
   type StageEngine,
   systemClock,
+  type Windowed,
   type Wire,
 } from "../../actors/mod.ts";
 import { LocalNetwork } from "../../actors/system/local_transport.ts";
@@ -32,6 +33,8 @@ export interface RebuildWorldOptions {
   wire: Wire;
   /** Rows of the arena. */
   capacityRows: number;
+  /** The model's windowed layers. @default they keep all rows */
+  windowed?: Windowed;
 }
 
 /** See the module's text. */
@@ -57,6 +60,7 @@ export class RebuildWorld implements AsyncDisposable {
           stages: this.#nodes.map((_, i) => stageAddress("d", i)),
           shape: shapeSchema.parse({ wire: options.wire }),
           capacity_rows: options.capacityRows,
+          windowed: options.windowed,
         },
       }),
     });

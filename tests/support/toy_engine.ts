@@ -33,6 +33,8 @@ import {
   type Tensor,
 } from "../../actors/mod.ts";
 
+import { isWindowed, ToyNear } from "./toy_near.ts";
+
 /** Vocabulary of the toy model. */
 export const TOY_VOCAB = 251;
 
@@ -44,6 +46,10 @@ interface ToyArena {
   capacity: number;
   /** Slot of each row's parent, -1 for a root, -2 where no row stands. */
   parents: Int32Array;
+  /** Position of each slot's row. */
+  positions: Int32Array;
+  /** What windowed layers keep; undefined: all rows. */
+  near?: ToyNear;
   /** By layer: the value of each slot's row at the layer's input. */
   rows: Map<number, Int32Array>;
   samplers: Map<number, { sampling: Sampling; prompt_rows: number; hidden?: boolean }>;
@@ -66,6 +72,8 @@ export interface ToyOptions {
    * @default the toy's own
    */
   next?: (tokens: number[]) => number;
+  /** Positions that a row of a windowed layer attends to. @default no layer has a window */
+  window?: number;
   /** Tokens of the vocabulary. @default {@linkcode TOY_VOCAB} */
   vocab?: number;
 }
@@ -93,6 +101,9 @@ export class ToyEngine implements StageEngine {
   readonly #clock: Clock;
   readonly #frameMs: (rows: number, now: number) => number;
   readonly #next?: (tokens: number[]) => number;
+  readonly #window?: number;
+  /** Most rows that windowed layers had room for. */
+  mostNear = 0;
 
   constructor(
     clock: Clock,
@@ -103,6 +114,7 @@ export class ToyEngine implements StageEngine {
     this.#clock = clock;
     this.#frameMs = options.frameMs ?? ((rows) => msPerRow * rows);
     this.#next = options.next;
+    this.#window = options.window;
     this.budgetRows = options.budgetRows ?? Infinity;
     this.info = {
       firstLayer: range.first,
@@ -120,17 +132,22 @@ export class ToyEngine implements StageEngine {
     return Promise.resolve().then(() => this.#layout(name, layout));
   }
 
-  #layout(name: string, { capacity, keep, shelf: away = new Int32Array(0) }: ArenaLayout): void {
+  #layout(
+    name: string,
+    { capacity, keep, shelf: away = new Int32Array(0), near: stated }: ArenaLayout,
+  ): void {
     const old = this.arenas.get(name);
     const kept = keep.length + away.length;
     const shelf = capacity - away.length;
     if (!old && kept > 0) throw toyError("no_arena", `no arena ${name} to keep rows of`);
     if (kept > capacity) throw toyError("bad_frame", `${kept} rows kept of ${capacity}`);
+    // A row takes half as much in the windowed layers, of which the near slots are, as in all.
+    const taken = (slots: number, near = slots) => this.#window ? (slots + near) / 2 : slots;
     const others = [...this.arenas].reduce(
-      (n, [other, a]) => n + (other === name ? 0 : a.capacity),
+      (n, [other, a]) => n + (other === name ? 0 : taken(a.capacity, a.near?.capacity)),
       0,
     );
-    if (others + capacity > this.budgetRows) {
+    if (others + taken(capacity, (stated ?? old?.near)?.capacity) > this.budgetRows) {
       throw toyError("arena_memory", `an arena of ${capacity} rows does not fit`, {
         bytes: capacity * this.info.kvBytesPerRow,
         budget: this.budgetRows * this.info.kvBytesPerRow,
@@ -159,6 +176,11 @@ export class ToyEngine implements StageEngine {
     if ([...moved].some(([from, to]) => from !== to)) this.compactions++;
     const parents = new Int32Array(capacity).fill(UNWRITTEN);
     for (const [from, to] of moved) parents[to] = moved.get(old!.parents[from]) ?? -1;
+    const positions = new Int32Array(capacity);
+    for (const [from, to] of moved) positions[to] = old!.positions[from];
+    const limited = old ? old.near : stated && this.#window && new ToyNear(stated.capacity);
+    const near = limited ? limited.moved(moved, stated) : undefined;
+    if (near) this.mostNear = Math.max(this.mostNear, near.capacity);
     const rows = new Map<number, Int32Array>();
     for (let l = this.info.firstLayer; l <= this.info.lastLayer; l++) {
       const layer = new Int32Array(capacity);
@@ -169,6 +191,8 @@ export class ToyEngine implements StageEngine {
       capacity,
       shelf,
       parents,
+      positions,
+      ...(near && { near }),
       rows,
       samplers: old?.samplers ?? new Map(),
       masks: old?.masks ?? new KnownMasks(),
@@ -211,12 +235,15 @@ export class ToyEngine implements StageEngine {
         );
       }
       arena.parents[frame.base + i] = parent;
+      arena.positions[frame.base + i] = frame.positions[i];
     }
+    arena.near?.place(frame.base, rows, frame.near_base);
     let state = frame.hidden
       ? Int32Array.from(asFloat32(frame.hidden))
       : Int32Array.from(frame.tokens);
     for (let l = this.info.firstLayer; l <= this.info.lastLayer; l++) {
       arena.rows.get(l)!.set(state, frame.base);
+      state.forEach((value, i) => arena.near?.set(l, frame.base + i, value));
       state = state.map((_, i) => this.#attend(arena, l, frame.base + i, frame.positions[i]));
     }
     if (this.info.lastLayer < this.info.layers - 1) {
@@ -292,7 +319,12 @@ export class ToyEngine implements StageEngine {
 
   #attend(arena: ToyArena, layer: number, slot: number, position: number): number {
     let value = position;
-    for (let s = slot; s >= 0; s = arena.parents[s]) value = mix(value, arena.rows.get(layer)![s]);
+    const windowed = this.#window !== undefined && isWindowed(layer);
+    for (let s = slot; s >= 0; s = arena.parents[s]) {
+      if (windowed && arena.positions[s] <= position - this.#window!) break;
+      const near = windowed ? arena.near : undefined;
+      value = mix(value, near?.get(layer, s) ?? arena.rows.get(layer)![s]);
+    }
     return value;
   }
 
@@ -432,9 +464,10 @@ export async function toyAnswer(
   count: number,
   layers: number,
   sampling: Sampling = samplingSchema.parse({}),
+  window?: number,
 ): Promise<number[]> {
   const clock: Clock = { now: () => 0, after: (_ms, fn) => (queueMicrotask(fn), () => {}) };
-  const engine = new ToyEngine(clock, { first: 0, last: layers - 1, layers }, 0);
+  const engine = new ToyEngine(clock, { first: 0, last: layers - 1, layers }, 0, { window });
   await engine.layout("a", { capacity: prompt.length + count, keep: new Int32Array(0) });
   const answer: number[] = [];
   for (
