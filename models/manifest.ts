@@ -161,6 +161,8 @@ export const geometrySchema = exactly({
      * and stands for no row. @default false
      */
     sinks: z.boolean().optional(),
+    /** Whether what is attended to is weighed, number by number, by a sigmoid gate. @default false */
+    gate: z.boolean().optional(),
   }).optional(),
   /**
    * Layers with a sliding window: a row sees only rows whose position is less than `window` below
@@ -185,9 +187,11 @@ export const geometrySchema = exactly({
   }).optional(),
   /**
    * Layers that have, in place of attention or beside it, a recurrent state, which each row reads
-   * and changes (Mamba 2). @default none
+   * and changes. @default none
    */
   recurrence: exactly({
+    /** `delta`: the gated delta rule. @default that of Mamba 2 */
+    rule: z.literal("delta").optional(),
     layers: layerNumbers,
     /** Heads of the state, each (`state`, `head_dim`). */
     heads: count,

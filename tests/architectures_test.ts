@@ -76,6 +76,7 @@ function withoutOneTrait(geometry: Geometry): [string, Geometry][] {
     "attention.qk_norm rotated": attention?.qk_norm === "rotated"
       ? { attention: { ...attention, qk_norm: true } }
       : {},
+    "attention.gate": attention?.gate ? { attention: { ...attention, gate: undefined } } : {},
     "attention.bias": attention?.bias ? { attention: { ...attention, bias: undefined } } : {},
     "local.window": local && local.window < 20
       ? { local: { ...local, window: geometry.context } }
@@ -152,14 +153,14 @@ Deno.test(
         }
       });
     }
-    assert.equal(tried.size, 37, `${[...tried]}`);
+    assert.equal(tried.size, 38, `${[...tried]}`);
   },
 );
 
 for (
   const name of [
     ...["gemma2", "mistral", "smollm3_window", "mixtral", "lfm2", "lfm2_biases"],
-    ...["granite4_states", "granite4_states_experts", "falcon_h1"],
+    ...["granite4_states", "granite4_states_experts", "falcon_h1", "qwen3_5", "qwen3_next"],
   ]
 ) {
   Deno.test(

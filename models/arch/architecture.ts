@@ -3,7 +3,7 @@ import type { ModelConfig } from "./config.ts";
 
 /**
  * What a tensor is for, which decides how it is stored. A `norm` (any vector: the gain of a norm, a
- * bias) is always f32, and so are a `router` [experts, hidden] and the `kernel` of a convolution
+ * bias) is always f32, and so are a `router` [some, hidden] and the `kernel` of a convolution
  * [hidden, rows]. A `projection` [out, in] has the model's precision. So have the `experts` of a layer (one projection of each, [experts * out, in])
  * and the `vocabulary` ([vocab, hidden]: embedding and LM head), except that it is q8 in a q4 model.
  */

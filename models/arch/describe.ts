@@ -29,6 +29,7 @@ import { olmo2, olmo3, olmoe } from "./olmo.ts";
 import { phi, phi3 } from "./phi.ts";
 import { qwen2, qwen2Moe, qwen3, qwen3Moe } from "./qwen.ts";
 import { MOST_CONTEXT, ropeOf } from "./rope.ts";
+import { qwen35, qwen3Next } from "./qwen_next.ts";
 import { seedOss } from "./seed_oss.ts";
 import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
@@ -79,6 +80,8 @@ const KNOWN: readonly Architecture[] = [
   graniteMoeShared,
   graniteHybrid,
   falconH1,
+  qwen35,
+  qwen3Next,
 ];
 
 /** Hugging Face classes that are supported. */

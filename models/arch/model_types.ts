@@ -51,6 +51,9 @@ const CLASSES: Readonly<Record<string, string>> = {
   granitemoeshared: "GraniteMoeSharedForCausalLM",
   granitemoehybrid: "GraniteMoeHybridForCausalLM",
   falcon_h1: "FalconH1ForCausalLM",
+  qwen3_next: "Qwen3NextForCausalLM",
+  qwen3_5_text: "Qwen3_5ForCausalLM",
+  qwen3_5: "Qwen3_5ForConditionalGeneration",
 };
 
 /** The types that are known. */

@@ -96,6 +96,7 @@ export function layerTensors(
       "attn.k": [kv_heads * head_dim, hidden],
       "attn.v": [kv_heads * head_dim, hidden],
       "attn.o": [hidden, heads * head_dim],
+      ...(attention?.gate && { "attn.gate": [heads * head_dim, hidden] }),
     }),
     ...(before && !parallel && { "mlp_norm": [hidden] }),
     ...(dense && gated && { "mlp.gate": [width, hidden] }),
@@ -164,16 +165,22 @@ export const recurrenceChannels = (
 
 /** Shapes of a recurrence, its convolution and its projections. */
 function recurrenceShapes({ hidden, recurrence }: Geometry): Record<string, number[]> {
-  const { heads, head_dim, kernel, kernel_bias, bias, norm } = recurrence!;
+  const { rule, heads, head_dim, kernel, kernel_bias, bias, norm } = recurrence!;
   const width = heads * head_dim;
   const channels = recurrenceChannels(recurrence!);
+  const delta = rule === "delta";
   return {
-    "state.in": [width + channels + heads, hidden],
+    "state.in": [delta ? channels : width + channels + heads, hidden],
+    ...(delta && {
+      "state.gate": [width, hidden],
+      "state.write": [heads, hidden],
+      "state.step": [heads, hidden],
+    }),
     "state.kernel": [channels, kernel],
     "state.step_bias": [heads],
     "state.decay": [heads],
-    "state.skip": [heads],
-    ...(norm !== "none" && { "state.norm": [width] }),
+    ...(!delta && { "state.skip": [heads] }),
+    ...(norm !== "none" && { "state.norm": [delta ? head_dim : width] }),
     "state.out": [hidden, width],
     ...(kernel_bias && { "state.kernel_bias": [channels] }),
     ...(bias && { "state.in_bias": [width + channels + heads], "state.out_bias": [hidden] }),
@@ -217,9 +224,12 @@ function expertShapes(
   return shapes;
 }
 
+/** Matrices of so few rows that they are not quantised. */
+const ROUTERS = ["mlp.router", "mlp.shared.router", "state.write", "state.step"];
+
 function roleOf(key: string, shape: number[]): TensorSpec["role"] {
   if (shape.length === 1) return "norm";
-  if (key === "mlp.router" || key === "mlp.shared.router") return "router";
+  if (ROUTERS.includes(key)) return "router";
   if (key === "conv.kernel" || key === "state.kernel") return "kernel";
   return key.startsWith("mlp.experts.") ? "experts" : "projection";
 }

@@ -14,6 +14,14 @@ const TEXT_DEFAULTS: Readonly<Record<string, Record<string, unknown>>> = {
     vocab_size: 262208,
     tie_word_embeddings: true,
   },
+  Qwen3_5ForConditionalGeneration: {
+    model_type: "qwen3_5_text",
+    hidden_size: 4096,
+    intermediate_size: 12288,
+    num_attention_heads: 16,
+    num_hidden_layers: 32,
+    vocab_size: 248320,
+  },
   Mistral3ForConditionalGeneration: {
     model_type: "mistral",
     head_dim: 128,
@@ -36,6 +44,9 @@ export const WRAPPERS: readonly string[] = Object.keys(TEXT_DEFAULTS);
 /** Fields of the whole model that hold for its text model, if that does not state them. */
 const SHARED = ["tie_word_embeddings", "bos_token_id", "eos_token_id", "quantization_config"];
 
+/** Classes of which the whole model's `tie_word_embeddings` holds against that of its text model. */
+const TIED_AS_WHOLE = ["Qwen3_5ForConditionalGeneration"];
+
 /**
  * config.json of the text model within a multimodal one; undefined: this is the config.json of
  * something else.
@@ -49,7 +60,14 @@ export function textPart(json: unknown): Record<string, unknown> | undefined {
   if (!defaults || typeof text !== "object" || text === null) return undefined;
   const shared = SHARED.filter((field) => whole[field] !== undefined)
     .map((field) => [field, whole[field]]);
-  const stated = { ...defaults, ...Object.fromEntries(shared), ...text };
+  const stated = {
+    ...defaults,
+    ...Object.fromEntries(shared),
+    ...text,
+    ...(TIED_AS_WHOLE.includes(name) && typeof whole.tie_word_embeddings === "boolean" && {
+      tie_word_embeddings: whole.tie_word_embeddings,
+    }),
+  };
   return withClass({ ...stated, architectures: undefined }) as Record<string, unknown>;
 }
 

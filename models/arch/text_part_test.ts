@@ -46,6 +46,16 @@ Deno.test("describe() fills a text model's fields from the whole model, then fro
   assert.deepEqual([gemma.heads, gemma.vocab, gemma.tied_embeddings], [8, 262208, true]);
 });
 
+Deno.test("describe() ties Qwen 3.5 as the whole model says, and others as the text model does", () => {
+  const tied = (name: string, type: string) =>
+    describe(
+      whole(name, { model_type: type, tie_word_embeddings: false }, { tie_word_embeddings: true }),
+      "config.json",
+    ).geometry.tied_embeddings;
+  assert.equal(tied("Qwen3_5ForConditionalGeneration", "qwen3_5_text"), true);
+  assert.equal(tied("Gemma3ForConditionalGeneration", "gemma3_text"), false);
+});
+
 Deno.test("describe() refuses a text model of another class by its type", () => {
   assert.throws(
     () => describe(whole("Mistral3ForConditionalGeneration", { model_type: "mamba" }), "c.json"),

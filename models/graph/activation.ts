@@ -4,7 +4,7 @@
  * @module
  */
 import type { StageScope } from "./blocks.ts";
-import type { Value } from "./builder.ts";
+import type { GraphBuilder, Value } from "./builder.ts";
 
 /** `clamped`: the largest gate, and the largest magnitude of what it multiplies. */
 const CLAMP = 7;
@@ -42,6 +42,10 @@ const sigmoidGate = ({ graph }: StageScope, path: string, x: Value, alpha: numbe
   graph.contrib("QuickGelu", `${path}/act_fn/QuickGelu`, [x], {
     attributes: { alpha: { float: alpha } },
   });
+
+/** x * sigmoid(x), of any shape. */
+export const silu = (graph: GraphBuilder, path: string, x: Value): Value =>
+  graph.contrib("QuickGelu", `${path}/QuickGelu`, [x], { attributes: { alpha: { float: 1 } } });
 
 /** The gate of gpt-oss: both inputs are clamped, and `up` is counted from -1. */
 function clamped(stage: StageScope, path: string, gate: Value, up: Value): Value {

@@ -172,16 +172,12 @@ export function addLayer(
     });
   };
   const recurred = (x: Value): Value => {
-    note(x, "state.in");
+    for (const key of ["state.in", "state.gate"]) if (specs.has(key)) note(x, key);
     return recurrence(stage, `${path}/state`, number, x, {
-      input: weight("state.in"),
-      inputBias: optional("state.in_bias"),
       kernel: weight("state.kernel"),
       kernelBias: optional("state.kernel_bias"),
-      stepBias: weight("state.step_bias"),
-      decay: weight("state.decay"),
-      skip: weight("state.skip"),
-      norm: optional("state.norm"),
+      of: (key) => weight(`state.${key}`),
+      optional: (key) => optional(`state.${key}`),
     });
   };
   const attended = (x: Value): Value => {
@@ -189,7 +185,7 @@ export function addLayer(
     const queries: [Value, Value, Value] = rotatedNorm
       ? [q, k, project(x, "attn.v")]
       : [headsOf(q, "q", heads), headsOf(k, "k", kv_heads), project(x, "attn.v")];
-    return attention(
+    const values = attention(
       stage,
       `${path}/attn`,
       number,
@@ -198,6 +194,9 @@ export function addLayer(
       optional("attn.sinks"),
       rotatedNorm ? headsOf : undefined,
     );
+    if (!geometry.attention?.gate) return values;
+    const gate = graph.node("Sigmoid", `${path}/attn/gate/Sigmoid`, [project(x, "attn.gate")]);
+    return graph.node("Mul", `${path}/attn/gated/Mul`, [values, gate]);
   };
   /** What mixes each row with those before it: what is projected, by the projection's key. */
   const mixers: [key: string, mix: (x: Value) => Value, factor?: number][] = [];

@@ -37,7 +37,9 @@ export function rowCaches(geometry: Geometry, layer: number): RowCache[] {
   const caches: RowCache[] = [];
   if (hasRecurrence(geometry, layer)) {
     const { pastInputs: past, presentInputs: present } = recurrenceNames(layer);
-    const dim = recurrenceChannels(geometry.recurrence!) + geometry.recurrence!.heads;
+    const { rule, heads: states } = geometry.recurrence!;
+    const others = rule === "delta" ? 2 : 1;
+    const dim = recurrenceChannels(geometry.recurrence!) + others * states;
     caches.push({ past, present, heads: 1, dim });
   }
   if (hasAttention(geometry, layer)) {

@@ -98,8 +98,8 @@ export function modelShape(manifest: Manifest): ModelShape {
 /** Multiplications of a row with recurrent states, in the mean of the layers: decay, write, read. */
 function stateMacs({ recurrence, layers }: Geometry): number {
   if (!recurrence) return 0;
-  const { heads, state, head_dim } = recurrence;
-  return 3 * heads * state * head_dim * recurrence.layers.length / layers;
+  const { rule, heads, state, head_dim } = recurrence;
+  return (rule === "delta" ? 4 : 3) * heads * state * head_dim * recurrence.layers.length / layers;
 }
 
 /** Tells whether `host` of a graph file means this node: its id, or a part before a colon in it. */
