@@ -91,7 +91,7 @@ export {
   type StoreEntry,
   type StoreOptions,
   TEXT_FILES,
-  vocabularyBridge,
+  type VocabularyDifference,
   vocabularyDifference,
   type VocabularyJoin,
 } from "./store/mod.ts";

@@ -26,7 +26,7 @@ export { type StoredModel } from "./stored_model.ts";
 export { TEXT_FILES } from "./text_files.ts";
 export {
   joinVocabularies,
-  vocabularyBridge,
+  type VocabularyDifference,
   vocabularyDifference,
   type VocabularyJoin,
 } from "./draft_vocabulary.ts";

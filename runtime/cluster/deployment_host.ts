@@ -11,7 +11,6 @@ import {
   copyKey,
   type CopyName,
   type Deployment,
-  type DraftBridge,
   drafterActor,
   drafterAddress,
   headActor,
@@ -29,16 +28,12 @@ import {
   type StageEngine,
   type StandBy,
 } from "../../actors/mod.ts";
-import {
-  frequentTokens,
-  joinVocabularies,
-  type ModelStore,
-  type StoredModel,
-} from "../../models/mod.ts";
+import type { ModelStore } from "../../models/mod.ts";
 import type { ServingControl } from "../serve/mod.ts";
 import type { MailboxTransport } from "../mailbox/mod.ts";
 import type { ClusterDirectory } from "./directory.ts";
 import { NodeWeights } from "../weights/mod.ts";
+import { draftToLoad } from "./draft_to_load.ts";
 import { atBackup, headToLoad, stageToLoad, standByEngines } from "./engines_to_load.ts";
 import { MovingParts } from "./moving_parts.ts";
 import {
@@ -104,6 +99,8 @@ export class DeploymentHost implements MemberDuties {
   readonly #retired: string[] = [];
   /** Ids of the deployments that serve new requests, by the key of their copy. */
   readonly #adopted = new Map<string, string>();
+  /** Keys of the copies that sleep: requests wait for the next deployment of each. */
+  readonly #asleep = new Set<string>();
   /** Retired deployments of which a stage is still loaded or a request still runs. */
   readonly #parting = new Map<string, Deployment>();
   /** Fires when links are checked next; undefined: no deployment is parting. */
@@ -148,6 +145,7 @@ export class DeploymentHost implements MemberDuties {
     const { system, directory } = this.#options;
     const entry = this.#models.get(deployment.id);
     if (entry && isBefore(deployment, entry.deployment)) return; // that message is late
+    const wakes = this.#asleep.delete(copyKey(deployment));
     this.#moving.learn(entry?.deployment, deployment);
     if (entry) this.#options.gateway.learned(entry.deployment, deployment);
     if (entry) entry.deployment = deployment;
@@ -169,8 +167,9 @@ export class DeploymentHost implements MemberDuties {
       const drafter = system.at(drafterActor, drafterAddress(deployment.id))
         .warm({}, { deadlineMs: WARM_MS, signal })
         .catch((error) => this.#models.undrafted(deployment, error, signal));
-      // Where requests stand still until layers have moved, they need not wait for drafts too.
-      if (entry) drafter.catch(() => {});
+      // Where requests stand still until layers have moved, or are awake, they need not wait for drafts
+      // too: they go on without, until the drafter is there.
+      if (entry || wakes) drafter.catch(() => {});
       else await drafter;
     }
     if (deployment.solo?.node === system.node) void this.#warmSolo(deployment, signal);
@@ -250,7 +249,10 @@ export class DeploymentHost implements MemberDuties {
     const why = entry || !deployment ? reason : `deployment ${deployment.id} was not prepared here`;
     if (told.gone) gateway.drop(told);
     else gateway.serve(entry && { model: entry.served, deployment: entry.deployment }, why, told);
-    if (told.asleep) void this.#sleeps(told, told.asleep);
+    if (told.asleep) {
+      this.#asleep.add(key);
+      void this.#sleeps(told, told.asleep);
+    } else if (deployment || told.gone) this.#asleep.delete(key);
     if (key !== copyKey({})) return;
     // While nothing serves, the next deployment decides what is copied.
     if (entry) this.#models.follow(entry.deployment);
@@ -413,19 +415,8 @@ export class DeploymentHost implements MemberDuties {
         metadata: { to },
       });
     }
-    const { geometry: { layers, vocab } } = stored.manifest;
-    const count = entry.deployment.draft?.vocabulary;
-    const tokens = count === undefined
-      ? undefined
-      : await frequentTokens(stored.dir, { count, vocab });
-    const stage = { node: system.node, first: 0, last: layers - 1, tokens };
-    const { eosTokens } = await stored.generationDefaults();
-    const bridge = await draftBridge(entry.stored, stored); // nothing is loaded where it throws
-    const engine = await this.#engines.load(to, stored, stage);
-    return {
-      ...{ engine, endTokens: eosTokens, targetVocab: entry.stored.manifest.geometry.vocab },
-      ...(bridge && { bridge }),
-    };
+    const { layers, drafter } = await draftToLoad(entry, stored, system.node);
+    return { ...drafter, engine: await this.#engines.load(to, stored, layers) };
   }
 
   /** Opens links to the other members of a deployment. */
@@ -472,26 +463,4 @@ export class DeploymentHost implements MemberDuties {
     const { node } = this.#options.system;
     return [...places.keys()].filter((i) => places[i].node === node);
   }
-}
-
-/**
- * What joins the vocabularies of a target and its draft model; undefined: they are equal. Throws
- * `no_draft` (group `cluster`) where nothing can join them.
- */
-async function draftBridge(
-  target: StoredModel,
-  draft: StoredModel,
-): Promise<DraftBridge | undefined> {
-  const join = await joinVocabularies(target, draft);
-  if (!join) return undefined;
-  const { difference, bridge } = join;
-  if (typeof bridge !== "string") return bridge;
-  const [model, by] = [target.manifest.name, draft.manifest.name];
-  throw new OrreryError({
-    group: "cluster",
-    code: "no_draft",
-    message: `${by} cannot draft for ${model}: its tokenizer is another one (${difference}), and ` +
-      `${bridge}`,
-    metadata: { model, draft: by },
-  });
 }

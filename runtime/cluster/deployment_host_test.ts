@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { join } from "node:path";
 import {
   ActorSystem,
@@ -149,9 +150,12 @@ Deno.test("DeploymentHost.prepare() keeps nothing of a deployment that was retir
 
 /**
  * Runs `run` with a DeploymentHost that has a real store, engines and actors, and no other node.
+ *
+ * @param drafts Drafters load after this.
  */
 async function withHost(
   run: (system: ActorSystem, host: DeploymentHost, deployment: Deployment) => Promise<void>,
+  drafts: () => Promise<void> = () => Promise.resolve(),
 ) {
   await inFolder(async (dir) => {
     const store = await ModelStore.open(join(dir, "store"));
@@ -172,7 +176,7 @@ async function withHost(
       directory: { ...directory, learn() {}, forget() {} },
       store,
       mailbox: { peers: () => [], addPeer() {} },
-      gateway: { runs: () => false, learned() {} },
+      gateway: { runs: () => false, learned() {}, serve() {}, sleep() {} },
       loader: new EngineLoader(system, { memoryBytes: 2 ** 28, threads: 1 }),
     } as unknown as DeploymentHostOptions);
     system.register(stageActor, {
@@ -181,7 +185,7 @@ async function withHost(
     });
     system.register(drafterActor, {
       config: drafterActor.config.parse({}),
-      resources: (to) => ({ engine: () => host.loadDraft(to) }),
+      resources: (to) => ({ engine: () => drafts().then(() => host.loadDraft(to)) }),
     });
     const deployment = deploymentSchema.parse({
       id: "d",
@@ -270,6 +274,33 @@ Deno.test("DeploymentHost.prepare() loads the draft model as a drafter, and Depl
     await host.retire("d", AbortSignal.timeout(10_000));
     assert.deepEqual(active(), []);
     await assert.rejects(host.loadDraft(drafterAddress("d")), (e) => hasCode(e, "retired"));
+  });
+});
+
+Deno.test("DeploymentHost.prepare() waits for the drafter of a new deployment, and not for that of one that slept", async () => {
+  let gate = Promise.withResolvers<void>();
+  let asked = Promise.withResolvers<void>();
+  await withHost(async (system, host, deployment) => {
+    const prepare = (id: string) =>
+      host.prepare({ ...deployment, id }, AbortSignal.timeout(10_000));
+    let ready = false;
+    const first = prepare("d").then(() => ready = true);
+    await asked.promise;
+    await sleep(20);
+    assert.equal(ready, false);
+    gate.resolve();
+    await first;
+    [gate, asked] = [Promise.withResolvers(), Promise.withResolvers()];
+    host.adopt(undefined, "it sleeps", { asleep: { model: "target", source: "n1", members: [] } });
+    await host.retire("d", AbortSignal.timeout(10_000));
+    host.adopt(undefined, "nodes load their layers");
+    await prepare("e");
+    await asked.promise;
+    gate.resolve();
+    await system.ask(drafterAddress("e"), { type: "warm" }, { deadlineMs: 10_000 });
+  }, () => {
+    asked.resolve();
+    return gate.promise;
   });
 });
 

@@ -223,7 +223,7 @@ export class PreparedModels {
 
   /** Fetches the whole draft model; without it the deployment goes on undrafted. */
   async #fetchDraft(deployment: Deployment, signal: AbortSignal): Promise<void> {
-    const { id, draft, model } = deployment;
+    const { id } = deployment;
     try {
       const stored = await this.#from.ensure({
         ...draftOf(deployment)!,
@@ -231,14 +231,7 @@ export class PreparedModels {
         parts: [],
         signal,
       });
-      const target = this.#entries.get(id)?.stored.manifest;
-      if (!target) throw retired(`deployment ${id}`);
-      if (stored.manifest.files["tokenizer.json"] !== target.files["tokenizer.json"]) {
-        log.warn(
-          "draft model {draft} has another tokenizer than {model}: its drafts may be of little use",
-          { draft: draft!.model, model },
-        );
-      }
+      if (!this.#entries.has(id)) throw retired(`deployment ${id}`);
       this.#drafts.set(id, stored);
       await this.#use(id, stored);
     } catch (error) {

@@ -7,10 +7,11 @@
 import {
   groupsOf,
   headBytes,
-  joinVocabularies,
   type Manifest,
   type StoredModel,
+  vocabularyDifference,
 } from "../../models/mod.ts";
+import { isEmbeddedName } from "./embedded_names.ts";
 
 /** A draft model must be expected to decode at least this many times as fast as none. */
 const LEAST_GAIN = 1.1;
@@ -67,7 +68,7 @@ export async function findDraft(
   const others = models.filter(({ manifest }) => manifest.name !== target.manifest.name);
   const judged: { model: StoredModel; verdict: DraftVerdict }[] = [];
   for (const model of others) {
-    judged.push({ model, verdict: await judgeDraft(target, model) });
+    judged.push({ model, verdict: limited(await judgeDraft(target, model)) });
   }
   const [best] = judged.filter(({ verdict }) => verdict.pays)
     // A bridge loses drafts in ways that are known less well.
@@ -93,6 +94,15 @@ export async function findDraft(
   };
 }
 
+/**
+ * The embedded model and its draft model have learnt a few topics, and guess little of what a model of
+ * another family writes: nobody is given them who has not asked for them.
+ */
+const limited = (verdict: DraftVerdict): DraftVerdict =>
+  verdict.pays && verdict.bridged && isEmbeddedName(verdict.name)
+    ? { ...verdict, pays: false, why: "another tokenizer, and it has learnt few topics only" }
+    : verdict;
+
 /** What is expected of one model as the draft model of another. */
 export async function judgeDraft(target: StoredModel, draft: StoredModel): Promise<DraftVerdict> {
   const { name, geometry } = draft.manifest;
@@ -103,22 +113,21 @@ export async function judgeDraft(target: StoredModel, draft: StoredModel): Promi
   const equal = expectedGain(acceptance, cost);
   // Another tokenizer can only make it slower.
   if (equal < LEAST_GAIN) return { ...verdict, gain: equal, why: `${reads}, which gains nothing` };
-  const join = await joinVocabularies(target, draft);
-  if (!join) {
+  const differs = await vocabularyDifference(target, draft);
+  if (!differs) {
     const why = `an equal tokenizer; ${reads}: ${expected(equal, acceptance)}`;
     return { ...verdict, gain: equal, pays: true, why };
   }
-  const { difference, bridge } = join;
+  const { difference, ratio = 1, unbridged } = differs;
   const other = `another tokenizer (${difference})`;
-  if (typeof bridge === "string") return { ...verdict, why: `${other}, and ${bridge}` };
+  if (unbridged !== undefined) return { ...verdict, why: `${other}, and ${unbridged}` };
   if (target.manifest.geometry.context > geometry.context) {
     return { ...verdict, why: `${other}, and its context of ${geometry.context} is shorter` };
   }
   // A token of the target that takes several of the draft model's is right where all of these are.
-  const through = BRIDGED * acceptance ** Math.max(1, bridge.ratio);
-  const gain = expectedGain(through, cost * bridge.ratio, cost); // a draft has one token more
-  const why =
-    `${other}, bridged through text with ${bridge.ratio.toFixed(2)} of its tokens for one ` +
+  const through = BRIDGED * acceptance ** Math.max(1, ratio);
+  const gain = expectedGain(through, cost * ratio, cost); // a draft has one token more
+  const why = `${other}, bridged through text with ${ratio.toFixed(2)} of its tokens for one ` +
     `of the target's; ${reads}: ${expected(gain, through)}`;
   return { ...verdict, acceptance: through, gain, pays: gain >= LEAST_GAIN, bridged: true, why };
 }

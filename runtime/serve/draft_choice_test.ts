@@ -80,6 +80,26 @@ Deno.test("resolveGraph() finds the smaller model with an equal tokenizer, befor
   });
 });
 
+Deno.test("resolveGraph() gives nobody the embedded draft model for another family who has not named it", async () => {
+  await withStore(async (store, choose) => {
+    await store.remove("other");
+    const folder = await Deno.makeTempDir({ prefix: "orrery-test-" });
+    try {
+      await writeOtherVocabulary(folder, { reversed: true });
+      await store.add(folder, { name: "embedded-draft", precision: "f32" });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+    const found = await choose("auto");
+    assert.equal(found.name, undefined);
+    assert.match(found.said[0], /embedded-draft: another tokenizer, and it has learnt few topics/);
+    assert.equal((await choose("embedded-draft")).name, "embedded-draft");
+    await store.remove("embedded-draft");
+    await store.add(join(EMBEDDED, "draft"), { name: "embedded-draft", precision: "f32" });
+    assert.equal((await choose("auto")).name, "embedded-draft", "its tokenizer is the model's");
+  });
+});
+
 Deno.test("resolveGraph() says why no model of the store drafts, and leaves out those without weights", async () => {
   await withStore(async (store, choose) => {
     const { manifest } = await store.get("other");

@@ -133,7 +133,7 @@ async function named(
   const known = ({ manifest: { files } }: StoredModel) => "tokenizer.json" in files;
   const usual = { manifest, acceptance: USUAL_ACCEPTANCE };
   if (!target || !known(target) || !known(model)) return { draft: usual };
-  if (await vocabularyDifference(target, model) === undefined) return { draft: usual };
+  if (!await vocabularyDifference(target, model)) return { draft: usual };
   const { pays, why, acceptance } = await judgeDraft(target, model);
   if (pays) return { draft: { manifest, acceptance }, why: `${manifest.name}: ${why}` };
   throw new OrreryError({

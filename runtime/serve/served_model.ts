@@ -32,14 +32,12 @@ import {
 } from "../../models/mod.ts";
 import type { GenerateRequest, ModelCard } from "../api/mod.ts";
 import { ChatAnswer, type ChatAnswerModel } from "./chat_answer.ts";
+import { isEmbeddedName } from "./embedded_names.ts";
 import { outlineTextOf } from "./outline_text.ts";
 import { type ChatPrompt, PromptEncoder } from "./prompt_encoder.ts";
 import { isAtLeast, LARGE_CHARS, OUTLINE_CHARS } from "./prompt_size.ts";
 import { PromptThread } from "./prompt_thread.ts";
 import type { EncodedPrompt } from "./prompt_thread_protocol.ts";
-
-/** The embedded model's names, one for each precision: it was trained on its own outline forms. */
-const EMBEDDED = /^embedded(-|$)/;
 
 /** Messages that are copied to another thread one by one. */
 const FEW_MESSAGES = 100;
@@ -255,7 +253,9 @@ export class ServedModel {
     return outlineTextOf({
       render: (messages) => this.#template.renderMarked(messages),
       encode: (text) => this.#encoder.encodeMarked(text),
-      templates: templates ?? (EMBEDDED.test(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES),
+      // The embedded model was trained on its own outline forms.
+      templates: templates ??
+        (isEmbeddedName(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES),
       router,
     }, prompt.messages);
   }

@@ -19,11 +19,10 @@ import {
 import {
   buildStageGraph,
   frequentTokens,
+  joinVocabularies,
   ModelStore,
   type StoredModel,
   type TokenRange,
-  vocabularyBridge,
-  vocabularyDifference,
 } from "../../models/mod.ts";
 import { evenSplit } from "../../planner/mod.ts";
 import { Admission } from "../../runtime/serve/admission.ts";
@@ -66,9 +65,7 @@ export async function openPair(
     name: draftFolder === undefined ? "embedded-draft" : "other-draft",
     precision: "f32",
   });
-  const bridge = await vocabularyDifference(target, small) === undefined
-    ? undefined
-    : await vocabularyBridge(target, small);
+  const bridge = (await joinVocabularies(target, small))?.bridge;
   if (typeof bridge === "string") throw new Error(bridge);
   const engines: StageEngine[] = [];
   const load = async (
