@@ -91,6 +91,9 @@ async function stream(
   return { text, orrery };
 }
 
+/** Of {@linkcode drafting}, every length with every source; and each of these with both shapes. */
+const [SOME, ALL] = [21, 42];
+
 const OUTLINED = ["Why does it rain?", "Why is the sea salty?", "How do birds fly?"];
 
 Deno.test("POST /v1/chat/completions gives the same tokens with any drafts, on 1, 2 and 4 nodes", async (t) => {
@@ -103,17 +106,18 @@ Deno.test("POST /v1/chat/completions gives the same tokens with any drafts, on 1
       await using cluster = await startCluster(nodes, data, shared);
       const { url } = cluster;
       if (nodes === 1) {
-        plain = await askAll(url, FIFTY, plainly, CLIENTS);
-        assert.equal(plain.length, 50);
+        plain = await askAll(url, FIFTY.slice(0, ALL), plainly, CLIENTS);
+        assert.equal(plain.length, ALL);
         assert.ok(
-          new Set(plain.map((a) => a.text)).size > 30,
+          new Set(plain.map((a) => a.text)).size > 25,
           `${new Set(plain.map((a) => a.text)).size} different answers`,
         );
         for (const prompt of OUTLINED) outlines = [...outlines, await outlineOf(url, prompt)];
       }
       await t.step(`speculative on ${nodes} node(s)`, async () => {
-        const { drafted, accepted } = await assertLossless(url, plain, `${nodes} node(s)`);
-        assert.ok(drafted > 200, `${drafted} rows drafted`);
+        const asked = nodes === 1 ? plain.slice(0, SOME) : plain;
+        const { drafted, accepted } = await assertLossless(url, asked, `${nodes} node(s)`);
+        assert.ok(drafted > 4 * asked.length, `${drafted} rows drafted`);
         assert.ok(accepted > 0.3 * drafted, `${accepted} of ${drafted} came true`);
       });
       if (nodes !== 2) continue;
