@@ -12,13 +12,41 @@ import { z } from "zod";
 import { HEAD_PARTS } from "./head_parts.ts";
 
 /**
- * Weight precisions. `q4`: MatMulNBits, 4 bits, symmetric or asymmetric block by block. `q8`: 8
+ * Layouts of a tensor. `q4`: MatMulNBits, 4 bits, symmetric or asymmetric block by block. `q8`: 8
  * bits, symmetric.
  */
-export const PRECISIONS = ["q4", "q8", "f16", "f32"] as const;
+export const TENSOR_FORMATS = ["q4", "q8", "f16", "f32"] as const;
+
+/** See {@linkcode TENSOR_FORMATS}. */
+export type TensorFormat = typeof TENSOR_FORMATS[number];
+
+/**
+ * Precisions of a model: the layout of its projections. `q4m` is a mix of q4 and q8, see
+ * {@linkcode formatFor}.
+ */
+export const PRECISIONS = ["q4", "q4m", "q8", "f16", "f32"] as const;
 
 /** See {@linkcode PRECISIONS}. */
 export type Precision = typeof PRECISIONS[number];
+
+/**
+ * What a `q4m` model has in q8: keys and values, and the projections that write into the residual
+ * stream. Half of what q4 costs comes from them, at a third of the bytes (docs/performance.md).
+ */
+const RAISED = /^(attn\.[kvo]|mlp\.(\w+\.)?down|(conv|state)\.out)$/;
+
+/**
+ * The layout of a projection of a model at this precision; `key` is its name in the group of its
+ * layer.
+ */
+export function formatFor(key: string, precision: Precision): TensorFormat {
+  if (precision !== "q4m") return precision;
+  return RAISED.test(key) ? "q8" : "q4";
+}
+
+/** The layout that embedding and LM head have where nobody asks for another one. */
+export const endFormatFor = (precision: Precision): TensorFormat =>
+  precision === "q4" || precision === "q4m" ? "q8" : precision;
 
 /**
  * A schema that refuses unknown fields: a field that this version ignores could change what the
@@ -64,7 +92,7 @@ export const tensorEntrySchema = exactly({
    *   of com.microsoft.MatMulNBits; an embedding uses the same with out = vocab, in = hidden.) `in`
    *   is padded with zeros to a multiple of B by the converter.
    */
-  format: z.enum(PRECISIONS),
+  format: z.enum(TENSOR_FORMATS),
   /** Inputs that share a scale in a `q4` or `q8` tensor. @default 32 */
   block: z.literal(BLOCKS).optional(),
   data: part,

@@ -55,6 +55,8 @@ export {
   BLOCK,
   type Block,
   BLOCKS,
+  endFormatFor,
+  formatFor,
   type Geometry,
   type GraphModel,
   type Group,
@@ -65,7 +67,9 @@ export {
   manifestSchema,
   type Precision,
   PRECISIONS,
+  TENSOR_FORMATS,
   type TensorEntry,
+  type TensorFormat,
 } from "./manifest.ts";
 export { blockFor } from "./quantise.ts";
 export {

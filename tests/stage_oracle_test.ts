@@ -58,13 +58,19 @@ const SHAPES: Record<string, TinyCheckpointOptions> = {
  * round activations to int8 a block (`accuracy_level` 4): measured up to 0.018 and 0.023; with
  * `accuracy_level` 1 they are as close as f32.
  */
-const AS_STORED: Record<Precision, number> = { f32: 1e-5, f16: 1e-5, q8: 0.05, q4: 0.05 };
+const AS_STORED: Record<Precision, number> = {
+  f32: 1e-5,
+  f16: 1e-5,
+  q8: 0.05,
+  q4m: 0.05,
+  q4: 0.05,
+};
 
 /**
  * Against the checkpoint's own weights: what rounding random ones costs; measured 6e-7, 8e-4,
  * 0.025, 0.25.
  */
-const AS_TRAINED: Record<Precision, number> = { f32: 1e-5, f16: 3e-3, q8: 0.05, q4: 0.4 };
+const AS_TRAINED: Record<Precision, number> = { f32: 1e-5, f16: 3e-3, q8: 0.05, q4m: 0.4, q4: 0.4 };
 
 /** Nine prompt rows, then two branches that hang on the prompt and grow in turns: A B A B A B. */
 const TREE: OracleRow[] = [

@@ -36,6 +36,8 @@ const MOST_ENTRIES = 1024;
 const MOST_LINKS = 2 ** 20;
 const name = z.string().min(1).max(128);
 const PRECISION = z.enum(["q4", "q8", "f16", "f32"]);
+/** Precisions of a model of the store. */
+const STORED_PRECISION = z.enum(["q4", "q4m", "q8", "f16", "f32"]);
 
 /** Names of the actors that every graph has. A custom actor gets another name. */
 export const BUILT_IN_ACTORS = ["generation", "stages", "drafter", "outline"] as const;
@@ -108,7 +110,7 @@ const model = z.union([
   name.transform((name) => ({ name, precision: undefined })),
   exactly({
     name: name.describe("Name in the model store, or a Hugging Face folder"),
-    precision: PRECISION.optional(),
+    precision: STORED_PRECISION.optional(),
   }),
 ], { error: "expected the name or folder of a model" });
 

@@ -7,7 +7,15 @@ import type { TensorSpec } from "../arch/mod.ts";
 import { type Factors, type FactorWindows, quantiseCompensated } from "../calibration/mod.ts";
 import type { BlobFolder, BlobWriter } from "./blobs.ts";
 import { modelError } from "../errors.ts";
-import { BLOCK, type Block, type Group, type Precision, type TensorEntry } from "../manifest.ts";
+import {
+  BLOCK,
+  type Block,
+  formatFor,
+  type Group,
+  type Precision,
+  type TensorEntry,
+  type TensorFormat,
+} from "../manifest.ts";
 import {
   blockFor,
   blocksOf,
@@ -46,8 +54,8 @@ const ALWAYS_F32: readonly TensorSpec["role"][] = ["router", "kernel"];
 export interface GroupFormats {
   /** Precision of projections. */
   precision: Precision;
-  /** Precision of embedding and LM head. */
-  vocabulary: Precision;
+  /** TensorFormat of embedding and LM head. */
+  vocabulary: TensorFormat;
   /**
    * Inputs that share a scale, where they are a multiple of it. A tensor that is carried over from
    * a quantised checkpoint has {@linkcode BLOCK}. @default as {@linkcode blockFor} says
@@ -64,9 +72,12 @@ export interface ConvertGroupOptions extends GroupFormats {
   onWeights?: (count: number) => void;
 }
 
-function formatOf({ role }: TensorSpec, { precision, vocabulary }: GroupFormats): Precision {
+function formatOf(
+  { key, role }: TensorSpec,
+  { precision, vocabulary }: GroupFormats,
+): TensorFormat {
   if (role === "norm" || ALWAYS_F32.includes(role)) return "f32";
-  return role === "vocabulary" ? vocabulary : precision;
+  return role === "vocabulary" ? vocabulary : formatFor(key, precision);
 }
 
 /** Inputs of a tensor that share a scale, once it is quantised. */
@@ -84,7 +95,7 @@ export function groupBytes(specs: TensorSpec[], formats: GroupFormats): number {
 }
 
 /** Upper bound of the bytes of a tensor, gaps before its parts included. */
-function tensorBytes({ shape }: TensorSpec, format: Precision): number {
+function tensorBytes({ shape }: TensorSpec, format: TensorFormat): number {
   const count = shape.reduce((a, b) => a * b, 1);
   if (format === "f32" || format === "f16") return count * (format === "f32" ? 4 : 2) + PAGE;
   const [outputs, inputs] = shape;
@@ -133,7 +144,7 @@ async function writePart(writer: BlobWriter, bytes: Uint8Array): Promise<BlobRan
 async function writeQuantised(
   source: WeightSource,
   spec: TensorSpec,
-  format: Precision,
+  format: TensorFormat,
   writer: BlobWriter,
   options: ConvertGroupOptions,
 ): Promise<TensorRanges> {
@@ -209,7 +220,7 @@ function compensated(
 async function writeFloats(
   source: WeightSource,
   spec: TensorSpec,
-  format: Precision,
+  format: TensorFormat,
   writer: BlobWriter,
   { signal, onWeights }: ConvertGroupOptions,
 ): Promise<TensorRanges> {

@@ -7,7 +7,14 @@
 import { join } from "node:path";
 import { parseJson } from "../files.ts";
 import type { Factors } from "../calibration/mod.ts";
-import type { Geometry, GraphModel, Group, Manifest, Precision } from "../manifest.ts";
+import {
+  endFormatFor,
+  type Geometry,
+  type GraphModel,
+  type Group,
+  type Manifest,
+  type Precision,
+} from "../manifest.ts";
 import type { WeightSource } from "../sources/mod.ts";
 import { ChatTemplate, Tokenizer } from "../text/mod.ts";
 import { BlobFolder } from "./blobs.ts";
@@ -161,7 +168,7 @@ export class ModelParts implements AsyncDisposable {
     const { specs } = groups.find((group) => group.key === key)!;
     return await convertGroup(weights, specs, this.#blobs, {
       precision: form,
-      vocabulary: form,
+      vocabulary: form === "q4m" ? endFormatFor(form) : form,
       ...options,
     });
   }

@@ -5,7 +5,7 @@
  */
 import type { Described, TensorSpec } from "../arch/mod.ts";
 import { HEAD_PARTS, headBounds } from "../head_parts.ts";
-import type { Block, Precision } from "../manifest.ts";
+import type { Block, Precision, TensorFormat } from "../manifest.ts";
 import type { GroupFormats } from "./convert.ts";
 
 /** How the keys of the layers and of the head's parts begin. */
@@ -18,10 +18,10 @@ export const isLayer = ({ key }: { key: string }): boolean => key.startsWith(LAY
 export interface Precisions {
   /** Precision of the layers' projections. */
   precision: Precision;
-  /** Precision of the embedding. */
-  embedding: Precision;
-  /** Precision of the LM head. */
-  head: Precision;
+  /** TensorFormat of the embedding. */
+  embedding: TensorFormat;
+  /** TensorFormat of the LM head. */
+  head: TensorFormat;
   /** Inputs that share a scale in q4 and q8, see {@linkcode GroupFormats}. */
   block?: Block;
   /** Longest context in rows where one was asked for; the blobs do not depend on it. */
@@ -45,12 +45,12 @@ export function plannedGroups(
 ): PlannedGroup[] {
   const { precision, embedding, head, block } = precisions;
   const plan = architecture.tensors(geometry);
-  const group = (key: string, specs: TensorSpec[], vocabulary: Precision): PlannedGroup => (
+  const group = (key: string, specs: TensorSpec[], vocabulary: TensorFormat): PlannedGroup => (
     { key, specs, formats: { precision, vocabulary, block } }
   );
   return [
     group("embedding", plan.embedding, embedding),
-    ...plan.layers.map((specs, index) => group(`layer ${index}`, specs, precision)),
+    ...plan.layers.map((specs, index) => group(`layer ${index}`, specs, embedding)),
     ...headGroups(plan.head, geometry.vocab).map(({ key, specs }) => group(key, specs, head)),
   ];
 }

@@ -34,9 +34,11 @@ import { collectGarbage, hashesIn } from "./garbage.ts";
 import { lockFile } from "./lock.ts";
 import {
   type Block,
+  endFormatFor,
   type Manifest,
   manifestSchema,
   type Precision,
+  type TensorFormat,
   type WeightGroups,
 } from "../manifest.ts";
 import { checkTexts } from "./check_texts.ts";
@@ -57,10 +59,10 @@ export interface AddOptions {
   precision?: Precision;
   /** Longest context, in rows. @default the longest for which the rotation is that of short texts */
   context?: number;
-  /** Precision of the embedding. @default "q8" in a q4 model, else as `precision` */
-  embeddingPrecision?: Precision;
-  /** Precision of the LM head. @default "q8" in a q4 model, else as `precision` */
-  headPrecision?: Precision;
+  /** Precision of the embedding. @default "q8" in a q4 or q4m model, else as `precision` */
+  embeddingPrecision?: TensorFormat;
+  /** Precision of the LM head. @default "q8" in a q4 or q4m model, else as `precision` */
+  headPrecision?: TensorFormat;
   /**
    * Inputs that share a scale in q4 and q8: a smaller block is nearer to the source, a larger one
    * is smaller and quicker. A tensor takes the largest block up to this that divides its inputs.
@@ -425,14 +427,14 @@ export function blobsOf(manifest: Manifest): { sha256: string; role: string }[] 
 function precisionsOf(
   { precision = "q4", embeddingPrecision, headPrecision, block, context, calibrate }: AddOptions,
 ): Precisions {
-  const vocabulary = precision === "q4" ? "q8" : precision;
+  const vocabulary = endFormatFor(precision);
   return {
     precision,
     embedding: embeddingPrecision ?? vocabulary,
     head: headPrecision ?? vocabulary,
     block,
     context,
-    calibrated: calibrate !== undefined && precision === "q4",
+    calibrated: calibrate !== undefined && (precision === "q4" || precision === "q4m"),
   };
 }
 

@@ -9,6 +9,8 @@ import { StageChain } from "../../tests/oracle/stages.ts";
 import {
   BLOCK,
   buildStageGraph,
+  endFormatFor,
+  formatFor,
   groupsOf,
   headBounds,
   LLAMA_TENSORS,
@@ -31,9 +33,15 @@ function relativeError(stored: Float32Array, source: Float32Array): number {
  * Tolerances of {@linkcode relativeError}; normally distributed weights come to about 0.077 (block
  * 32) or 0.095 (block 128) at q4 and 0.005 or 0.006 at q8.
  */
-const TOLERANCE: Record<Precision, number> = { f32: 0, f16: 3e-4, q8: 0.007, q4: 0.082 };
+const TOLERANCE: Record<Precision, number> = {
+  f32: 0,
+  f16: 3e-4,
+  q8: 0.007,
+  q4m: 0.082,
+  q4: 0.082,
+};
 /** The same of a block above 32. */
-const WIDE_TOLERANCE = { ...TOLERANCE, q8: 0.008, q4: 0.1 };
+const WIDE_TOLERANCE = { ...TOLERANCE, q8: 0.008, q4m: 0.1, q4: 0.1 };
 
 async function assertEqualsSource(
   store: ModelStore,
@@ -56,7 +64,7 @@ async function assertEqualsSource(
     for (const [key, name] of Object.entries(LLAMA_TENSORS.layer)) {
       await expect(group, key, `model.layers.${index}.${name}`);
       if (key.endsWith("norm")) assert.equal(group.tensors[key].format, "f32");
-      else assert.equal(group.tensors[key].format, precision);
+      else assert.equal(group.tensors[key].format, formatFor(key, precision));
     }
   }
   await expect(manifest.head, "norm", "model.norm.weight");
@@ -71,7 +79,7 @@ async function assertEqualsSource(
     const error = relativeError(await readStoredTensor(model, group, "lm_head"), rows);
     assert.ok(error <= TOLERANCE[format], `part ${part} stored as ${format} is off by ${error}`);
   }
-  const vocabulary = precision === "q4" ? "q8" : precision;
+  const vocabulary = endFormatFor(precision);
   assert.equal(manifest.embedding.tensors["embed"].format, vocabulary);
   assert.equal(manifest.head_parts![7].tensors["lm_head"].format, vocabulary);
   for (const group of groupsOf(manifest)) {

@@ -6,10 +6,18 @@
 import type { PullStep } from "./pull_service.ts";
 
 /**
- * How the weights of a model that is added are stored: at a precision, or in q4 so that they make up
+ * How the weights of a model that is added are stored: at a precision, or so that those in q4 make up
  * for each other's errors.
  */
-export const STORED_FORMS = ["q4", "q4-calibrated", "q8", "f16", "f32"] as const;
+export const STORED_FORMS = [
+  "q4",
+  "q4-calibrated",
+  "q4m",
+  "q4m-calibrated",
+  "q8",
+  "f16",
+  "f32",
+] as const;
 
 /** See {@linkcode STORED_FORMS}. */
 export type StoredForm = typeof STORED_FORMS[number];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
-import { BLOCKS, PRECISIONS } from "../../models/mod.ts";
+import { BLOCKS, PRECISIONS, TENSOR_FORMATS } from "../../models/mod.ts";
 import { readFlags } from "./args.ts";
 import { COMMANDS, MODELS, STORED_PRECISIONS } from "./commands/mod.ts";
 import { commandHelp, HELP_WIDTH, overview } from "./help.ts";
@@ -52,6 +52,7 @@ Deno.test("COMMANDS names programs and permission sets that deno.json has too", 
     assert.ok(task.command.endsWith(` runtime/cli/${program}`), name);
   }
   assert.deepEqual(STORED_PRECISIONS, PRECISIONS);
+  assert.deepEqual(MODELS.flags["head-precision"].choices, TENSOR_FORMATS);
   assert.deepEqual(MODELS.flags.block.choices, BLOCKS.map(String));
 });
 

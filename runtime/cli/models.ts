@@ -16,6 +16,7 @@ import {
   PRECISIONS,
   type StoredModel,
   type StoreEntry,
+  TENSOR_FORMATS,
 } from "../../models/mod.ts";
 import { toOrreryError } from "../../actors/mod.ts";
 import { readFlags, urlOption } from "./args.ts";
@@ -80,11 +81,14 @@ function options(args: string[]) {
   if (values.json && (command === "add" || command === "remove")) {
     throw new UsageError(`${command} has no --json`);
   }
-  const precision = (option: "precision" | "embedding-precision" | "head-precision") => {
-    const found = PRECISIONS.find((p) => p === values[option]);
+  const oneOf = <Known extends string>(
+    option: "precision" | "embedding-precision" | "head-precision",
+    known: readonly Known[],
+  ): Known | undefined => {
+    const found = known.find((p) => p === values[option]);
     if (values[option] === undefined || found) return found;
     throw new UsageError(
-      `--${option} takes ${PRECISIONS.join(", ")}, got ${JSON.stringify(values[option])}`,
+      `--${option} takes ${known.join(", ")}, got ${JSON.stringify(values[option])}`,
     );
   };
   const block = BLOCKS.find((size) => String(size) === values.block);
@@ -102,13 +106,13 @@ function options(args: string[]) {
   const precisions = {
     block,
     context,
-    precision: precision("precision"),
-    embeddingPrecision: precision("embedding-precision"),
-    headPrecision: precision("head-precision"),
+    precision: oneOf("precision", PRECISIONS),
+    embeddingPrecision: oneOf("embedding-precision", TENSOR_FORMATS),
+    headPrecision: oneOf("head-precision", TENSOR_FORMATS),
   };
   const stored = precisions.precision ?? "q4";
-  if (values.calibrate && stored !== "q4") {
-    throw new UsageError(`--calibrate is for q4, and --precision is ${stored}`);
+  if (values.calibrate && stored !== "q4" && stored !== "q4m") {
+    throw new UsageError(`--calibrate is for q4 and q4m, and --precision is ${stored}`);
   }
   return { ...values, command, subject, precisions };
 }
@@ -159,7 +163,10 @@ async function add(store: ModelStore, source: string, chosen: ModelsOptions): Pr
     name,
     ...precisions,
     // A GGUF file may hold more than q4, and is kept so where nobody asks for q4: calibrating is asking.
-    ...(chosen.calibrate && { precision: "q4" as const, calibrate: await calibration() }),
+    ...(chosen.calibrate && {
+      precision: precisions.precision ?? "q4",
+      calibrate: await calibration(),
+    }),
     signal: interrupt.signal,
   };
   const here = await Deno.stat(source).then(() => true, () => false);
@@ -342,7 +349,7 @@ function line({ manifest }: StoredModel): string {
 }
 
 /** Bytes of a weight, roughly. */
-const WEIGHT_BYTES = { q4: 0.53, q8: 1.03, f16: 2, f32: 4 } as const;
+const WEIGHT_BYTES = { q4: 0.53, q4m: 0.72, q8: 1.03, f16: 2, f32: 4 } as const;
 
 /** What the precision of a GGUF file's model costs, and which other one there is. */
 function costOfPrecision({ manifest }: StoredModel): string {

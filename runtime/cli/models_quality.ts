@@ -91,8 +91,10 @@ function tableOf({ model, reference, tokens, perplexity, rows }: QualityReport):
     `${pc.bold(model)}: divergence from ${held} in f32, in nats a token, over ${tokens} tokens`,
     table([head.map((cell) => pc.bold(cell)), ...lines]),
     `perplexity of the reference: ${perplexity.toFixed(3)}`,
-    ...(reference === "q4"
-      ? ["it holds q4: name the folder or file that it was made from to see what q4 itself cost"]
+    ...(reference.startsWith("q4")
+      ? [
+        `it holds ${reference}: name the folder or file that it was made from to see what ${reference} itself cost`,
+      ]
       : []),
   ].join("\n");
 }

@@ -36,7 +36,7 @@ import { deviceOf, type NodeProfile, type Profile } from "../profile/mod.ts";
  * Bytes of memory that the engine takes for each stored byte of weights: f16 is widened (see
  * `models/graph/stage.ts`).
  */
-const MEMORY_FACTOR: Record<Precision, number> = { q4: 1, q8: 1, f16: 1.7, f32: 1 };
+const MEMORY_FACTOR: Record<Precision, number> = { q4: 1, q4m: 1, q8: 1, f16: 1.7, f32: 1 };
 /**
  * Largest share of its node's memory that a stage may take, 0 to 1: while the stage loads, its
  * weights are in memory twice.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Manifest, ModelStore, type Precision, PRECISIONS } from "../../models/mod.ts";
+import { type Manifest, ModelStore, PRECISIONS } from "../../models/mod.ts";
 import { writeTinyCheckpoint } from "../../tests/support/tiny_checkpoint.ts";
 import { resolveModel } from "../serve/resolve_model.ts";
 import { profileSchema } from "./profile.ts";
@@ -60,7 +60,8 @@ Deno.test("profileModel() measures the embedded model, more for more rows, and l
 Deno.test("profileModel() makes up weights at any precision, when the model's own are elsewhere", async (t) => {
   await withStore(async (store, data) => {
     const manifest = await tinyModel(store, data);
-    for (const precision of PRECISIONS.filter((p): p is Precision => p !== "f32")) {
+    // q4m has matrices in q4 too
+    for (const precision of PRECISIONS.filter((p) => p !== "f32" && p !== "q4")) {
       await t.step(precision, async () => {
         const elsewhere = atPrecision(manifest, precision);
         assert.equal(elsewhere.precision, precision);

@@ -13,6 +13,8 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import {
   blockFor,
+  endFormatFor,
+  formatFor,
   type Group,
   groupsOf,
   type Manifest,
@@ -106,7 +108,7 @@ export async function takeSpecimen(
  */
 export function atPrecision(manifest: Manifest, precision: Precision): Manifest {
   if (manifest.precision === precision) return manifest;
-  const ends: Precision = precision === "q4" ? "q8" : precision;
+  const ends = endFormatFor(precision);
   return {
     ...manifest,
     precision,
@@ -118,7 +120,7 @@ export function atPrecision(manifest: Manifest, precision: Precision): Manifest 
 }
 
 /** The group with its matrices in another format; vectors (gains, biases) stay f32. */
-function relaid(group: Group, format: Precision): Group {
+function relaid(group: Group, precision: Precision): Group {
   let bytes = 0;
   const part = (size: number) => {
     const offset = Math.ceil(bytes / PAGE) * PAGE;
@@ -127,7 +129,7 @@ function relaid(group: Group, format: Precision): Group {
   };
   const tensors = Object.fromEntries(
     Object.entries(group.tensors).map(([name, { shape, format: old }]): [string, TensorEntry] => {
-      const as = shape.length === 1 ? old : format;
+      const as = shape.length === 1 ? old : formatFor(name, precision);
       const elements = shape.reduce((a, b) => a * b, 1);
       if (as === "f32" || as === "f16") {
         return [name, { shape, format: as, data: part(elements * (as === "f32" ? 4 : 2)) }];
@@ -139,7 +141,8 @@ function relaid(group: Group, format: Precision): Group {
     }),
   );
   // Name of the made-up blob; no store has a blob of this name.
-  const sha256 = group.sha256.slice(0, 62) + format.charCodeAt(1).toString(16);
+  const sha256 = group.sha256.slice(0, 62) +
+    precision.charCodeAt(precision.length - 1).toString(16);
   return { sha256, bytes, tensors };
 }
 

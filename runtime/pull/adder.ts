@@ -133,7 +133,7 @@ export class Adder {
 /** What the thread needs: the hub, packages, to write to the store, and the engine to calibrate. */
 const permissionsFor = (dir: string, job: AddJob) => ({
   ...{ net: "inherit", read: "inherit", import: "inherit", sys: "inherit" },
-  ...((job.from === "hub" ? job.target : job).precision === "q4-calibrated" &&
+  ...((job.from === "hub" ? job.target : job).precision?.endsWith("-calibrated") &&
     { ffi: "inherit", env: "inherit" }),
   write: [dir],
 });

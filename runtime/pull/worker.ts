@@ -70,8 +70,9 @@ const onConvert = ({ done, total }: AddProgress) =>
 
 /** How the store is told of a form. The engine is large: only a calibration loads it. */
 async function stored(form?: StoredForm): Promise<Pick<AddOptions, "precision" | "calibrate">> {
-  if (form !== "q4-calibrated") return { precision: form };
-  return { precision: "q4", calibrate: (await import("../quality/mod.ts")).calibrate };
+  if (form !== "q4-calibrated" && form !== "q4m-calibrated") return { precision: form };
+  const precision = form === "q4-calibrated" ? "q4" : "q4m";
+  return { precision, calibrate: (await import("../quality/mod.ts")).calibrate };
 }
 
 /** Adds the model; resolves to its name in the store. */

@@ -45,10 +45,15 @@ Deno.test(
       });
       const row = (name: string) => report.rows.find((one) => one.name === name)!;
       assert.deepEqual(report.rows.map(({ name }) => name), [
-        ...["f16", "q8", "q4", "q4 calibrated", "f32, int8 KV", "q4 calibrated, int8 KV"],
+        ...["f16", "q8", "q4m", "q4", "q4m calibrated", "q4 calibrated"],
+        ...["f32, int8 KV", "q4 calibrated, int8 KV"],
       ]);
       const [q8, q4, calibrated] = [row("q8"), row("q4"), row("q4 calibrated")];
       assert.ok(calibrated.kl < 0.85 * q4.kl, `${calibrated.kl} beside ${q4.kl}`);
+      for (const [mixed, all] of [["q4m", q4], ["q4m calibrated", calibrated]] as const) {
+        assert.ok(row(mixed).kl < 0.65 * all.kl, `${row(mixed).kl} beside ${all.kl}`);
+        assert.ok(row(mixed).bytes > q4.bytes && row(mixed).bytes < q8.bytes);
+      }
       assert.ok(calibrated.same_top > q4.same_top);
       assert.ok(row("f16").kl < 1e-4 && q8.kl < 0.1 * q4.kl);
       assert.ok(row("f32, int8 KV").kl < q8.kl);
@@ -146,11 +151,12 @@ Deno.test(
       const names = async (name: string) => (await measure(name)).rows.map((row) => row.name);
       assert.deepEqual(await names("q4"), ["q4 as stored", "q4 as stored, int8 KV"]);
       assert.deepEqual(await names("q8"), [
-        ...["q8 as stored", "q4", "q4 calibrated", "q4 calibrated, int8 KV"],
+        ...["q8 as stored", "q4m", "q4", "q4m calibrated", "q4 calibrated"],
+        "q4 calibrated, int8 KV",
       ]);
       const { rows } = await measure("f32", one);
-      assert.deepEqual(rows.map(({ name }) => name).slice(-3), [
-        ...["q4, exact", "q4 calibrated, exact", "other"],
+      assert.deepEqual(rows.map(({ name }) => name).slice(-5), [
+        ...["q4m, exact", "q4, exact", "q4m calibrated, exact", "q4 calibrated, exact", "other"],
       ]);
       const same = rows.at(-1)!;
       assert.deepEqual([same.kl < 1e-9, same.same_top, same.bytes], [true, 1, 0]);

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import type { Calibration, ModelParts, PartForm, Precision } from "../../models/mod.ts";
+import {
+  type Calibration,
+  endFormatFor,
+  type ModelParts,
+  type PartForm,
+  type Precision,
+} from "../../models/mod.ts";
 
 /** A way of storing and computing a model. */
 export interface Variant {
@@ -25,9 +31,10 @@ export interface Variant {
 
 /** Precisions below each. */
 const BELOW: Record<Precision, Precision[]> = {
-  f32: ["f16", "q8", "q4"],
-  f16: ["q8", "q4"],
-  q8: ["q4"],
+  f32: ["f16", "q8", "q4m", "q4"],
+  f16: ["q8", "q4m", "q4"],
+  q8: ["q4m", "q4"],
+  q4m: [],
   q4: [],
 };
 
@@ -43,17 +50,21 @@ export function variantsOf(
   const at = (precision: Precision): Variant => ({
     name: precision,
     layers: precision,
-    vocabulary: precision === "q4" ? "q8" : precision,
+    vocabulary: endFormatFor(precision),
     ...served,
   });
   const variants: Variant[] = [];
   if (held !== "f32") {
     variants.push({ name: `${held} as stored`, layers: "stored", vocabulary: "stored", ...served });
   }
-  variants.push(...BELOW[held].map(at));
-  if (BELOW[held].includes("q4")) {
-    variants.push({ ...at("q4"), name: "q4 calibrated", calibrated: true });
-  }
+  const below = BELOW[held].map(at);
+  const calibrated = below.filter(({ name }) => name.startsWith("q4"))
+    .map((variant): Variant => ({
+      ...variant,
+      name: `${variant.name} calibrated`,
+      calibrated: true,
+    }));
+  variants.push(...below, ...calibrated);
   const best = variants.at(-1)!;
   const exact = beside.size === 0 ? [] : variants.filter(({ name }) => name.startsWith("q4"));
   return [

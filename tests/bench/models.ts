@@ -1,14 +1,15 @@
 // deno-lint-ignore-file no-console
 /**
- * Measures what a model costs: `deno task bench:models [--quick] [--precision q4|q8|f16|f32]
- * [--blocks] [--families] [--experts]`.
+ * Measures what a model costs: `deno task bench:models [--quick] [--precision q4|q4m|q8|f16|f32]
+ * [--blocks] [--families] [--experts] [--calibrated LAYERS]`.
  *
  * A checkpoint of TinyLlama-1.1B's shape with random weights is written, converted in a process of
  * its own, and generates on two nodes of this machine; `--quick` takes a smaller shape. Then the
  * embedded model's quality is measured at each precision, and every class of model is compared with
  * transformers. With `--families` only that is done; with `--blocks` only error and speed are
  * measured, beside each other, by the number of weights that share a scale. `--experts` takes the
- * shape of a mixture of experts. All files lie in a folder that is deleted at the end.
+ * shape of a mixture of experts. With `--calibrated 2`, only the time of a calibrated conversion is
+ * measured, on so many of the shape's layers. All files lie in a folder that is deleted at the end.
  *
  * @module
  */
@@ -30,6 +31,7 @@ import { describeMachine } from "./shared/figures.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 import { ask, residentMemory } from "./models/asked.ts";
 import { printBlocks } from "./models/blocks.ts";
+import { printCalibrated } from "./models/calibrated.ts";
 import { printFamilies } from "./models/families.ts";
 import { printQuality } from "./models/quality.ts";
 
@@ -61,6 +63,7 @@ const { values: args } = parseArgs({
     blocks: { type: "boolean", default: false },
     families: { type: "boolean", default: false },
     experts: { type: "boolean", default: false },
+    calibrated: { type: "string" },
     precision: { type: "string", default: "q4" },
     /** For the process that this command starts: the folder to convert, and the store. */
     convert: { type: "string", multiple: true },
@@ -71,6 +74,11 @@ if (!PRECISIONS.includes(args.precision as Precision)) {
   Deno.exit(2);
 }
 const precision = args.precision as Precision;
+const calibratedLayers = Number(args.calibrated ?? 1);
+if (!Number.isInteger(calibratedLayers) || calibratedLayers < 1) {
+  console.error(`--calibrated takes a number of layers from 1 on, not ${args.calibrated}`);
+  Deno.exit(2);
+}
 
 if (args.convert) await convert(args.convert[0], args.convert[1]);
 else await main();
@@ -80,6 +88,11 @@ async function main(): Promise<void> {
   await inTemporaryFolder(async (dir) => {
     if (args.blocks) {
       await printBlocks(dir, args.quick);
+      return;
+    }
+    if (args.calibrated !== undefined) {
+      const shape = args.quick ? QUICK : TINYLLAMA;
+      await printCalibrated(dir, shape, { layers: calibratedLayers, precision });
       return;
     }
     if (args.families) {

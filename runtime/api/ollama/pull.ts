@@ -18,7 +18,7 @@ import { modelField } from "./fields.ts";
 /** The body of `/api/pull`. */
 export const ollamaPullSchema = z.object({
   model: modelField.describe(
-    "`owner/name` on the hub, `owner/name:q8` (or `q4`, `q4-calibrated`, `f16`, `f32`), `owner/name:file.gguf`, or a model that is here",
+    "`owner/name` on the hub, `owner/name:q8` (or `q4`, `q4-calibrated`, `q4m`, `q4m-calibrated`, `f16`, `f32`), `owner/name:file.gguf`, or a model that is here",
   ),
   name: modelField.describe("the older name of `model`"),
   stream: z.boolean().nullish().describe("false: answer whole; else lines of JSON"),

@@ -97,4 +97,4 @@ export const shared = {
 export const USUAL_EXITS = "0 done, 1 failed, 2 wrong command line.";
 
 /** Precisions in which models are stored; a test compares them with those of `models`. */
-export const STORED_PRECISIONS = ["q4", "q8", "f16", "f32"] as const;
+export const STORED_PRECISIONS = ["q4", "q4m", "q8", "f16", "f32"] as const;

@@ -10,6 +10,11 @@ const PRECISION = {
   choices: STORED_PRECISIONS,
 } as const;
 
+const FORMAT = {
+  value: "P",
+  choices: STORED_PRECISIONS.filter((precision) => precision !== "q4m"),
+} as const;
+
 export const MODELS = defineCommand({
   name: "models",
   group: "Models and deployments",
@@ -39,7 +44,7 @@ export const MODELS = defineCommand({
       otherwise: "q4; of a GGUF file the nearest to what it holds",
     },
     calibrate: {
-      text: "add: weights in q4 make up for each other's errors; takes minutes",
+      text: "add: weights in q4 and q4m make up for each other's errors; takes minutes",
     },
     context: {
       value: "N",
@@ -47,12 +52,12 @@ export const MODELS = defineCommand({
       otherwise: "the model's; of one that is stretched (longrope) its original length",
     },
     "embedding-precision": {
-      ...PRECISION,
+      ...FORMAT,
       text: "add: for the embedding alone",
-      otherwise: "q8 in a q4 model, else as --precision",
+      otherwise: "q8 in a q4 or q4m model, else as --precision",
     },
     "head-precision": {
-      ...PRECISION,
+      ...FORMAT,
       text: "add: for the LM head alone",
       otherwise: "as for the embedding",
     },

@@ -11,6 +11,7 @@ import { SYMMETRIC_PAIR } from "../../../models/quantise.ts";
 import {
   type Block,
   blockFor,
+  formatFor,
   type Geometry,
   type Group,
   headBounds,
@@ -45,6 +46,8 @@ export interface SyntheticFormat {
   block?: Block;
   /** Format of the LM head. @default "q8" */
   head?: "q4" | "q8";
+  /** Precision of the projections. @default "q4" */
+  precision?: "q4" | "q4m";
 }
 
 /**
@@ -54,11 +57,16 @@ export interface SyntheticFormat {
 export async function syntheticModel(
   geometry: Geometry,
   blobDir: string,
-  { block, head = "q8" }: SyntheticFormat = {},
+  { block, head = "q8", precision = "q4" }: SyntheticFormat = {},
 ): Promise<Manifest> {
   const { hidden, intermediate, heads, kv_heads, head_dim, vocab } = geometry;
+  const inPrecision = ([key, shape, format]: [string, number[], Format]): [
+    string,
+    number[],
+    Format,
+  ] => [key, shape, format === "q4" && formatFor(key, precision) === "q8" ? "q8" : format];
   const group = (name: string, tensors: [string, number[], Format][]) =>
-    writeGroup(blobDir, name, tensors, block);
+    writeGroup(blobDir, name, tensors.map(inPrecision), block);
   const { experts } = geometry;
   const mlp: [string, number[], Format][] = experts
     ? [
@@ -90,7 +98,7 @@ export async function syntheticModel(
     version: 1,
     name: "synthetic",
     geometry,
-    precision: "q4",
+    precision,
     source: "synthetic",
     embedding: await group("embedding", [["embed", [vocab, hidden], "q8"]]),
     layers,

@@ -33,6 +33,7 @@ const VARIANTS: Variant[] = [
   { name: "q4 block 64, head q8 64", add: { block: 64 }, synthetic: { block: 64 } },
   { name: "q4 block 128, head q8 128", add: { block: 128 }, synthetic: { block: 128 } },
   { name: "q4 as by default", add: {}, synthetic: {} },
+  { name: "q4m", add: { precision: "q4m" }, synthetic: { precision: "q4m" } },
   { name: "q4 as by default, head q4", add: { headPrecision: "q4" }, synthetic: { head: "q4" } },
 ];
 /** Rows of the frames that are timed, and how often. */
@@ -49,19 +50,25 @@ interface Divergence {
 /** Measures and prints the table. `quick` takes fewer texts and frames. */
 export async function printBlocks(dir: string, quick: boolean): Promise<void> {
   const divergences = await measureDivergences(join(dir, "store"), quick ? 60 : 6);
-  const times = await measureTimes(join(dir, "synthetic"), quick);
+  const { times, bytes } = await measureTimes(join(dir, "synthetic"), quick);
   console.log(
     "\nweights that share a scale: divergence of the embedded model from f32, and milliseconds of frames of a " +
       `0.5B shape after ${PAST_ROWS} rows, one thread (least, and against the first line)`,
   );
   const row = (name: string, cells: string[]) =>
     console.log(name.padEnd(28) + cells.map((cell) => cell.padStart(18)).join(""));
-  row("stored as", ["KL, nats", "same tokens", ...FRAMES.map(([rows]) => `${rows} rows`)]);
+  row("stored as", [
+    "KL, nats",
+    "same tokens",
+    "MB a layer",
+    ...FRAMES.map(([rows]) => `${rows} rows`),
+  ]);
   for (const [i, { name }] of VARIANTS.entries()) {
     const { kl, same } = divergences[i];
     row(name, [
       `${kl.toFixed(5)} (${(kl / divergences[0].kl).toFixed(2)})`,
       `${(100 * same).toFixed(2)} %`,
+      (bytes[i] / 1e6).toFixed(2),
       ...times[i].map((ms, n) => `${ms.toFixed(1)} (${(ms / times[0][n]).toFixed(2)})`),
     ]);
   }
@@ -114,17 +121,22 @@ function logSum(logits: Float32Array): number {
 }
 
 /**
- * Least milliseconds of each kind of frame, one list a variant. The variants take turns, so that
- * whatever else the machine does disturbs all of them.
+ * Least milliseconds of each kind of frame, one list a variant, and the bytes of a layer. The
+ * variants take turns, so that whatever else the machine does disturbs all of them.
  */
-async function measureTimes(blobDir: string, quick: boolean): Promise<number[][]> {
+async function measureTimes(
+  blobDir: string,
+  quick: boolean,
+): Promise<{ times: number[][]; bytes: number[] }> {
   await mkdir(blobDir);
   const geometry = { ...HALF_BILLION_GEOMETRY, layers: quick ? 4 : 24 };
   const { vocab } = geometry;
   const engines: StageEngine[] = [];
+  const bytes: number[] = [];
   try {
     for (const { synthetic } of VARIANTS) {
       const manifest = await syntheticModel(geometry, blobDir, synthetic);
+      bytes.push(manifest.layers[0].bytes);
       const range = { firstLayer: 0, lastLayer: geometry.layers - 1, blobDir };
       const graph = await buildStageGraph(manifest, range);
       const arenaBudgetBytes = 1 << 28;
@@ -146,7 +158,7 @@ async function measureTimes(blobDir: string, quick: boolean): Promise<number[][]
         }
       }
     }
-    return least;
+    return { times: least, bytes };
   } finally {
     for (const engine of engines) await engine.dispose();
   }

@@ -43,7 +43,7 @@ export function AddModel({ again, say, others }) {
             <select value=${precision} onChange=${(event) => setPrecision(event.target.value)}>
               <option value="">${source === "file" ? "nearest to the file" : "q4"}</option>
               ${source === "file" && html`<option value="q4">q4</option>`}
-              <option value="q8">q8</option>
+              <option value="q4m">q4m</option><option value="q8">q8</option>
               <option value="f16">f16</option><option value="f32">f32</option></select></label>
         <//>
         ${adding
