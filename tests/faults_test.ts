@@ -6,6 +6,9 @@ import assert from "node:assert/strict";
 import { ETCD } from "./support/etcd_server.ts";
 import { runFaults } from "./support/run_faults.ts";
 
+/** They meet every kind of fault and every role, and the first kind twice. */
+const FAULTS = 6;
+
 const why = ETCD ? "" : " (skipped: there is no etcd on the PATH)";
 
 Deno.test({
@@ -15,7 +18,7 @@ Deno.test({
     const said: string[] = [];
     const { wrong, outcomes, moved } = await runFaults({
       seed: 14,
-      faults: 10,
+      faults: FAULTS,
       machines: true,
       say: (line) => said.push(line),
     });

@@ -127,7 +127,8 @@ export class FaultRun {
     const [random, load, kinds] = [this.#random, this.#load, this.#kinds];
     const i = this.#faults++;
     const kind = kinds[i % kinds.length];
-    const role = ROLES[Math.floor(i / kinds.length) % ROLES.length];
+    // The first faults meet every kind and every role, and later ones every pair of them.
+    const role = ROLES[(i % kinds.length + Math.floor(i / kinds.length)) % ROLES.length];
     const able = cluster.having(role);
     const node = able[Math.floor(random() * able.length)] ?? cluster.nodes[0];
     // The gateway of a request that goes on must live: the node that fails is asked no more.
