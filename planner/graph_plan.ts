@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { kvBytes } from "./kv_bytes.ts";
+import { allRows, kvBytes } from "./kv_bytes.ts";
 import {
   didYouMean,
   type Graph,
@@ -261,7 +261,7 @@ export function paperDraft(
   const weights = draft.layerBytes.reduce((a, b) => a + b, 0) + embedBytes + ownHead;
   return {
     name: draft.name,
-    bytes: weights + kvBytes(draft, 0, draft.layers - 1) * rows,
+    bytes: weights + kvBytes(draft, whole, allRows(rows)),
     secondsPerToken: times.map(({ token }) => token),
     head: { vocab: draft.vocab, bytes: ownHead, seconds: times.map(({ head }) => head) },
   };

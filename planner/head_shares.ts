@@ -6,7 +6,8 @@
 import { HEAD_PARTS, type HeadParts, shareBytes, shareSeconds } from "./cost/mod.ts";
 import { branchShape, pipelineCosts } from "./decode/mod.ts";
 import { wholeHeadBytes } from "./memory.ts";
-import { kvRowsOf, SHARED_ROWS } from "./problem_of.ts";
+import { kvNeedOf } from "./kv_bytes.ts";
+import { SHARED_ROWS } from "./problem_of.ts";
 import { lanesOf, type Solved } from "./solved.ts";
 import type { HeadShare, PlanInput } from "./types.ts";
 
@@ -85,7 +86,7 @@ export function equalSplits(solved: Solved, input: PlanInput, rows: number): Hea
 function sharersOf(solved: Solved, input: PlanInput, rows: number): Sharer[] {
   const { cost, problem, stages, coordinator, past } = solved;
   const { headBytes } = cost.model;
-  const kvRows = kvRowsOf(input.workload);
+  const kvRows = kvNeedOf(input.workload, cost.model);
   const last = stages[stages.length - 1].device;
   const order = [
     ...stages.map((s) => s.device),

@@ -4,6 +4,7 @@
  * @module
  */
 import { shareBytes } from "./cost/mod.ts";
+import type { KvRows } from "./kv_bytes.ts";
 import type { LayerRange } from "./even_split.ts";
 import type { PlacedSolution } from "./placed_solution.ts";
 import { stageBytes } from "./placement/mod.ts";
@@ -18,7 +19,7 @@ export function partsOn({ head }: PlacedSolution, device: number): number {
 export function memoryOf(
   solved: PlacedSolution,
   index: number,
-  kvRows: number,
+  kvRows: KvRows,
 ): { weights: number; kv: number } {
   const { cost, stages, head } = solved;
   const { device, first, last } = stages[index];

@@ -7,7 +7,7 @@
 export { annotated, type Annotations } from "./annotated.ts";
 export { type AddedDevice, changedInput, type InputChanges } from "./changed_input.ts";
 export * from "./even_split.ts";
-export { kvBytes } from "./kv_bytes.ts";
+export { allRows, kvBytes, kvNeedOf, type KvRows } from "./kv_bytes.ts";
 export type * from "./types.ts";
 export * from "./cost/mod.ts";
 export * from "./decode/mod.ts";

@@ -16,7 +16,8 @@ import { headOf } from "./head_shares.ts";
 import { idleOf } from "./idle.ts";
 import { duration, rounded } from "./numbers.ts";
 import { attempt } from "./place_named.ts";
-import { kvRowsOf, SHARED_ROWS } from "./problem_of.ts";
+import { kvNeedOf } from "./kv_bytes.ts";
+import { SHARED_ROWS } from "./problem_of.ts";
 import { bucketLengths, labelsFor } from "./sequence/mod.ts";
 import { simulatePlan } from "./simulator/mod.ts";
 import { soloOf } from "./solo.ts";
@@ -48,7 +49,7 @@ export function plan(input: PlanInput): Plan {
   const devices = checkedDevices(input);
   const { solved, wire } = withWire(input, devices);
   const { workload, constraints, model } = input;
-  const kvRows = kvRowsOf(workload);
+  const kvRows = kvNeedOf(workload, model);
   const rows = { rows: 1, past: solved.past, wanted: solved.head ? 0 : 1 };
   const stages = solved.stages.map((stage, i): Plan["stages"][number] => {
     const { weights, kv } = memoryOf(solved, i, kvRows);
@@ -100,7 +101,8 @@ export function plan(input: PlanInput): Plan {
     draft,
     branches,
     wire,
-    kv_rows: kvRows,
+    kv_rows: kvRows.rows,
+    ...(model.windowed && { window_rows: kvRows.windowed }),
     backups: backupsOf(solved, drafter),
     idle: idleOf(solved, input, settingOf(input, solved.reckoned)),
     predicted: { ttft_s: solved.ttftSeconds, tpot_s: solved.tpotSeconds, tokens_per_s: 0 },

@@ -6,7 +6,8 @@ import { rounded } from "./numbers.ts";
 import { plan } from "./plan.ts";
 import { bruteForce } from "../tests/support/brute_force.ts";
 import { LAYER, toyShape } from "../tests/support/toy_shape.ts";
-import { decodePast, kvRowsOf, problemsOf } from "./problem_of.ts";
+import { kvNeedOf, kvRowsOf } from "./kv_bytes.ts";
+import { decodePast, problemsOf } from "./problem_of.ts";
 import { pipelineCosts } from "./decode/mod.ts";
 import type { Constraints, Device, Plan, PlanInput } from "./types.ts";
 
@@ -416,7 +417,7 @@ Deno.test("plan() finds the same latency as trying every placement at every coor
         ) {
           return [];
         }
-        const kvRows = kvRowsOf(workload);
+        const kvRows = kvNeedOf(workload, model);
         const setting = { objective: input.objective, workload, constraints, kvRows };
         const lanes = { frames: 1, rows: 1, tokens: 1 };
         const [problem] = problemsOf(cost, { ...setting, pieces: 1, lanes }, [coordinator]);

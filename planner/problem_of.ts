@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { kvBytes } from "./kv_bytes.ts";
+import { kvBytes, type KvRows } from "./kv_bytes.ts";
 import {
   type CostModel,
   type FrameShape,
@@ -51,19 +51,12 @@ export interface ProblemSetting {
   /** Shares of the LM head that are assumed; undefined: the last stage has the whole head. */
   head?: readonly HeadParts[];
   /** Rows of KV cache that every stage has memory for. */
-  kvRows: number;
+  kvRows: KvRows;
 }
 
 /** Rows before a decode row in the middle of the answer: the prompt and half of the output. */
 export function decodePast({ promptTokens, outputTokens }: Workload): number {
   return promptTokens + Math.floor(outputTokens / 2);
-}
-
-/** Rows of KV cache that a workload needs: its `kvRows`, or all rows of all its requests. */
-export function kvRowsOf(
-  { kvRows, concurrent, promptTokens, outputTokens, branches }: Workload,
-): number {
-  return kvRows ?? concurrent * (promptTokens + outputTokens * branches);
 }
 
 /**
@@ -108,7 +101,9 @@ export function problemsOf(
     sum: { ...sumCosts, ...endsOf(cost, sum, { coordinator, head }) },
     max: { ...maxCosts, ...endsOf(cost, max, { coordinator, head }) },
     ...weights,
-    layerBytes: model.layerBytes.map((bytes, i) => bytes + kvBytes(model, i, i) * kvRows),
+    layerBytes: model.layerBytes.map((bytes, i) =>
+      bytes + kvBytes(model, { first: i, last: i }, kvRows)
+    ),
     embedBytes: model.embedBytes,
     headBytes: head ? 0 : model.headBytes,
     tied: model.tied && !head,

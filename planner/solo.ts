@@ -9,7 +9,8 @@ import { type CostModel, type HeadParts, shareBytes } from "./cost/mod.ts";
 import { branchShape, type PipelineCosts, pipelineCosts, promptSeconds } from "./decode/mod.ts";
 import { partsOn } from "./memory.ts";
 import { duration, size } from "./numbers.ts";
-import { kvRowsOf, SHARED_ROWS } from "./problem_of.ts";
+import { kvNeedOf, kvRowsOf } from "./kv_bytes.ts";
+import { SHARED_ROWS } from "./problem_of.ts";
 import type { DeviceStage } from "./sequence/mod.ts";
 import type { Solved } from "./solved.ts";
 import type { PlanInput, PlanSolo } from "./types.ts";
@@ -111,7 +112,10 @@ const wholeStage = ({ model }: CostModel, device: number): DeviceStage => ({
 
 /** KV rows of one request of the workload, and the bytes of the whole model with them. */
 function wholeModel({ cost }: Solved, { workload }: PlanInput) {
-  const kvRows = Math.ceil(kvRowsOf(workload) / Math.max(1, workload.concurrent));
+  const kvRows = kvNeedOf({
+    ...workload,
+    ...{ concurrent: 1, kvRows: Math.ceil(kvRowsOf(workload) / Math.max(1, workload.concurrent)) },
+  }, cost.model);
   const { weights, kv } = cost.stageBytes({ first: 0, last: cost.model.layers - 1 }, kvRows);
   return { kvRows, bytes: weights + kv };
 }
@@ -120,7 +124,7 @@ function wholeModel({ cost }: Solved, { workload }: PlanInput) {
 function devicesFor(solved: Solved, input: PlanInput, { drafter }: SoloOptions): number[] {
   const { cost, problem, stages } = solved;
   const { bytes } = wholeModel(solved, input);
-  const kvRows = kvRowsOf(input.workload);
+  const kvRows = kvNeedOf(input.workload, cost.model);
   return cost.devices.flatMap(({ name, memoryBytes, overheadBytes }, d) => {
     if (!problem.usable[d] || !problem.ends[d]) return [];
     let needed = bytes + overheadBytes + (drafter?.host === name ? drafter.bytes : 0) +

@@ -14,7 +14,8 @@ import { equalSplits, headSplits } from "./head_shares.ts";
 import { attempt } from "./place_named.ts";
 import type { Reckoned } from "./placed_solution.ts";
 import { evaluateStages } from "./placement/mod.ts";
-import { kvRowsOf, type Lanes, ONE_LANE, type ProblemSetting, problemsOf } from "./problem_of.ts";
+import { kvNeedOf } from "./kv_bytes.ts";
+import { type Lanes, ONE_LANE, type ProblemSetting, problemsOf } from "./problem_of.ts";
 import { lanesOf, predicted, sharedBy, type Solved, type Solving, worth } from "./solved.ts";
 import type { Device, PlanInput } from "./types.ts";
 
@@ -101,7 +102,7 @@ export function solve(
 /** The setting of the placement problem for what is reckoned with. */
 export function settingOf(input: PlanInput, { pieces, lanes, head }: Reckoned): ProblemSetting {
   const { objective, lambda, workload, constraints } = input;
-  const kvRows = kvRowsOf(workload);
+  const kvRows = kvNeedOf(workload, input.model);
   return { objective, lambda, workload, constraints, pieces, lanes, head, kvRows };
 }
 

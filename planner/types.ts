@@ -97,6 +97,11 @@ export interface ModelShape {
   /** The same of each layer. (layers) @default all are alike */
   kvLayerBytes?: readonly number[];
   /**
+   * Layers with a sliding window, by their numbers from 0, and the positions that a row attends to in
+   * them: they keep only the rows that they need. @default there are none
+   */
+  windowed?: { window: number; layers: readonly number[] };
+  /**
    * Multiply-add operations of one row in one layer's matrices. Used for devices that are
    * described, not measured.
    */
@@ -353,6 +358,8 @@ export interface Plan {
   readonly wire: { readonly format: Wire; readonly why: string };
   /** Rows of KV cache that every stage has memory for. */
   readonly kv_rows: number;
+  /** Rows of KV cache that windowed layers have memory for; undefined: the model has none. */
+  readonly window_rows?: number;
   /**
    * Devices that can take over a stage's layers when its device dies. `host` null: no device has
    * the memory today.

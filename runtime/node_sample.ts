@@ -58,7 +58,7 @@ export async function nodeSample(parts: SampledParts): Promise<NodeSample> {
 type ArenaRows = Awaited<ReturnType<NodeWork["gateway"]["kvRows"]>>[number];
 
 function kvSample({ model, stats }: ArenaRows): KvSample {
-  const { capacity, free_rows, holes, cached_rows: cached, waiting } = stats;
+  const { capacity, window_rows: windowed, free_rows, holes, cached_rows: cached, waiting } = stats;
   const held = Math.max(0, capacity - free_rows - holes - cached);
-  return { model, capacity, held, cached, waiting };
+  return { model, capacity, windowed, held, cached, waiting };
 }

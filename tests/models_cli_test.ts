@@ -123,6 +123,7 @@ Deno.test("deno task models adds, lists, shows, verifies and removes a hub's mod
       precision: "q4",
       calibrated: false,
       kv_bytes_per_token_per_layer: 256,
+      kv_bytes_at_context: 256 * 256 * 2,
     });
     const layer = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 96 * 64;
     assert.equal(parameters, 288 * 64 + 2 * (layer + 2 * 64) + 64);

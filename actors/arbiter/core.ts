@@ -368,6 +368,7 @@ export class ArbiterCore {
       requests: this.#requests.runs,
       waiting: this.#requests.waits,
       capacity: pool.capacity,
+      window_rows: memory.near?.capacity ?? 0,
       free_rows: pool.room,
       holes: pool.holes,
       cached_rows: cache.idle,

@@ -8,7 +8,7 @@
  */
 export * from "./actor.ts";
 export * from "./messages.ts";
-export type { Windowed } from "./near_rows.ts";
+export { type Windowed, windowedRows } from "./near_rows.ts";
 export { type Outlook } from "./outlook.ts";
 export type { FrameReport, RebuildReport } from "./reports.ts";
 export { alreadyStarted, stagesSilent } from "./request_errors.ts";

@@ -204,3 +204,16 @@ export class NearRows implements MorePlaces {
     this.#rows = rows;
   }
 }
+
+/**
+ * Rows that windowed layers have room for in an arena of `rows` rows, in which so many requests run and
+ * earlier ones are kept.
+ */
+export function windowedRows(
+  window: number,
+  { rows, sequences }: { rows: number; sequences: number },
+): number {
+  const needed = sequences * window;
+  const anchors = Math.max(window + BEHIND_ROWS, ANCHOR_SHARE * rows);
+  return Math.min(rows, Math.ceil(needed + Math.max(LEAST_SLACK, SLACK_SHARE * needed) + anchors));
+}

@@ -14,6 +14,8 @@ export interface ArbiterStats {
   waiting: number;
   /** Slots of the arena. */
   capacity: number;
+  /** Rows for which windowed layers have room; 0: there are none, or they have all rows. */
+  window_rows: number;
   /** Free slots between the last row and the shelf. */
   free_rows: number;
   /** Freed slots between rows. */

@@ -51,6 +51,8 @@ export const shapeSchema = z.object({
   wire: wireSchema.default("f32"),
   /** KV cache rows that every stage has memory for; undefined: not planned. */
   kv_rows: z.number().int().positive().optional(),
+  /** The same of windowed layers; undefined: not planned, or there are none. */
+  window_rows: z.number().int().positive().optional(),
   /** What the plan predicts of both routes; undefined: not planned, or there is one route only. */
   routes: z.object({ one: routeFiguresSchema, pipeline: routeFiguresSchema }).optional(),
   /**

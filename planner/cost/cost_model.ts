@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { kvBytes } from "../kv_bytes.ts";
+import { kvBytes, type KvRows } from "../kv_bytes.ts";
 import type { Wire } from "../../actors/mod.ts";
 import type { LayerRange } from "../even_split.ts";
 import type { Device, Links, ModelShape } from "../types.ts";
@@ -188,17 +188,17 @@ export class CostModel {
   }
 
   /** Bytes that a stage takes on any device, with a KV cache of `kvRows` rows. */
-  stageBytes(range: LayerRange, kvRows: number): StageBytes {
+  stageBytes(range: LayerRange, kvRows: KvRows): StageBytes {
     const { layers, embedBytes, headBytes, tied } = this.model;
     let weights = this.#weightsBefore[range.last + 1] - this.#weightsBefore[range.first];
     const [embed, head] = [range.first === 0, range.last === layers - 1];
     if (embed && head && tied) weights += Math.max(embedBytes, headBytes);
     else weights += (embed ? embedBytes : 0) + (head ? headBytes : 0);
-    return { weights, kv: kvBytes(this.model, range.first, range.last) * kvRows };
+    return { weights, kv: kvBytes(this.model, range, kvRows) };
   }
 
   /** Bytes that the stage, with the engine, lacks on the device; 0: it fits. */
-  lackingBytes(device: number, range: LayerRange, kvRows: number): number {
+  lackingBytes(device: number, range: LayerRange, kvRows: KvRows): number {
     const { weights, kv } = this.stageBytes(range, kvRows);
     const { memoryBytes, overheadBytes } = this.devices[device];
     return Math.max(0, weights + kv + overheadBytes - memoryBytes);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { allRows } from "../kv_bytes.ts";
 import type { Device, ModelShape } from "../types.ts";
 import { CostModel } from "./mod.ts";
 
@@ -95,21 +96,30 @@ Deno.test("CostModel.hopSeconds() counts latency and transfer in the hop's direc
 
 Deno.test("CostModel.stageBytes() counts a tied matrix once, when a device has embedding and head", () => {
   const c = cost();
-  assert.deepEqual(c.stageBytes({ first: 0, last: 5 }, 10), { weights: 120e6 + 7e6, kv: 60_000 });
-  assert.deepEqual(c.stageBytes({ first: 0, last: 2 }, 0), { weights: 45e6, kv: 0 });
-  assert.deepEqual(c.stageBytes({ first: 3, last: 5 }, 1), { weights: 87e6, kv: 3000 });
+  assert.deepEqual(c.stageBytes({ first: 0, last: 5 }, allRows(10)), {
+    weights: 120e6 + 7e6,
+    kv: 60_000,
+  });
+  assert.deepEqual(c.stageBytes({ first: 0, last: 2 }, allRows(0)), { weights: 45e6, kv: 0 });
+  assert.deepEqual(c.stageBytes({ first: 3, last: 5 }, allRows(1)), { weights: 87e6, kv: 3000 });
   const untied = new CostModel({ model: { ...model, tied: false }, devices: c.devices, links });
-  assert.equal(untied.stageBytes({ first: 0, last: 5 }, 0).weights, 132e6);
+  assert.equal(untied.stageBytes({ first: 0, last: 5 }, allRows(0)).weights, 132e6);
 });
 
 Deno.test("CostModel.stageBytes() counts the KV bytes of layers that differ", () => {
   const { devices } = cost();
   const hybrid = { ...model, kvLayerBytes: [10, 20, 30, 40, 50, 60] };
   const c = new CostModel({ model: hybrid, devices, links });
-  assert.equal(c.stageBytes({ first: 1, last: 3 }, 10).kv, 900);
+  assert.equal(c.stageBytes({ first: 1, last: 3 }, allRows(10)).kv, 900);
+  const windowed = { ...hybrid, windowed: { window: 4, layers: [0, 2, 3] } };
+  const w = new CostModel({ model: windowed, devices, links });
+  assert.equal(w.stageBytes({ first: 1, last: 3 }, { rows: 10, windowed: 6 }).kv, 200 + 420);
 });
 
 Deno.test("lackingBytes() counts weights, KV and the engine against the device's memory", () => {
-  assert.equal(cost().lackingBytes(0, { first: 0, last: 5 }, 1000), 127e6 + 6e6 + 8e6 - 100e6);
-  assert.equal(cost().lackingBytes(0, { first: 1, last: 3 }, 1000), 0);
+  assert.equal(
+    cost().lackingBytes(0, { first: 0, last: 5 }, allRows(1000)),
+    127e6 + 6e6 + 8e6 - 100e6,
+  );
+  assert.equal(cost().lackingBytes(0, { first: 1, last: 3 }, allRows(1000)), 0);
 });

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { groupsOf, headBytes, type Manifest } from "../../models/mod.ts";
-import { meanKvBytes } from "../cluster/mod.ts";
+import { groupsOf, headBytes, type Manifest, windowOf } from "../../models/mod.ts";
+import { contextKvBytes, meanKvBytes } from "../cluster/mod.ts";
 
 /** The JSON fields of `models show NAME --json`. Sizes are in bytes, `context` is in rows. */
 export interface ModelFacts {
@@ -27,11 +27,17 @@ export interface ModelFacts {
   head_bytes: number;
   /** Bytes that the engine allocates for one row in one layer; of layers that differ, the mean. */
   kv_bytes_per_token_per_layer: number;
+  /** Bytes of the KV cache of one request as long as the context. */
+  kv_bytes_at_context: number;
+  /** Positions that a row attends to in windowed layers, and the number of these; left out: none. */
+  window?: number;
+  windowed_layers?: number;
 }
 
 /** The facts of the model with this manifest. */
 export function facts(manifest: Manifest): ModelFacts {
   const { geometry, precision, embedding, layers } = manifest;
+  const window = windowOf(geometry);
   let parameters = 0;
   for (const { tensors } of groupsOf(manifest)) {
     for (const [key, { shape }] of Object.entries(tensors)) {
@@ -55,6 +61,8 @@ export function facts(manifest: Manifest): ModelFacts {
     embedding_bytes: embedding.bytes,
     head_bytes: headBytes(manifest),
     kv_bytes_per_token_per_layer: meanKvBytes(geometry),
+    kv_bytes_at_context: contextKvBytes(manifest),
+    ...(window !== undefined && { window, windowed_layers: geometry.local!.layers.length }),
   };
 }
 

@@ -20,7 +20,7 @@ export function planText(plan: Plan): string {
       ],
       [pc.bold("branches"), `${plan.branches.in_flight} in flight: ${plan.branches.why}`],
       [pc.bold("wire"), `${plan.wire.format}: ${plan.wire.why}`],
-      [pc.bold("KV"), `${plan.kv_rows} rows at every stage`],
+      [pc.bold("KV"), kvRows(plan)],
     ]),
     list("if a host dies", plan.backups.map(backup)),
     predictions(plan),
@@ -60,6 +60,12 @@ function stages({ stages }: Plan): string {
       s.why.replace(/^layers? [\d-]+: /, ""),
     ]),
   ]);
+}
+
+/** What every stage has memory for. */
+function kvRows({ kv_rows, window_rows }: Plan): string {
+  const windowed = window_rows === undefined ? "" : `, ${window_rows} in windowed layers`;
+  return `${kv_rows} rows at every stage${windowed}`;
 }
 
 function solo({ host, weight_bytes, kv_bytes, why }: NonNullable<Plan["solo"]>): string {

@@ -24,6 +24,7 @@ export {
 export { modelsFrom, type ModelsOfDeployments } from "./prepared_models.ts";
 export { type FindWithin, memberOf, Membership, type MembershipOptions } from "./membership.ts";
 export {
+  contextKvBytes,
   draftSeconds,
   fitting,
   LOADED_SHARE,

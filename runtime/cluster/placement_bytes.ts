@@ -4,7 +4,7 @@
  * @module
  */
 import { type DeploymentPlacement, HEAD_PARTS } from "../../actors/mod.ts";
-import { kvBytes } from "../../planner/mod.ts";
+import { allRows, kvBytes } from "../../planner/mod.ts";
 import type { Manifest } from "../../models/mod.ts";
 import { modelShape } from "./plan_input.ts";
 
@@ -22,9 +22,10 @@ export function placementBytes(
   const model = modelShape(target);
   const { layerBytes, embedBytes, headBytes, layers } = model;
   const rows = shape?.kv_rows ?? Math.min(USUAL_ROWS, target.geometry.context);
+  const kept = { rows, windowed: shape?.window_rows ?? rows };
   const of = (first: number, last: number): number => {
     const weights = layerBytes.slice(first, last + 1).reduce((a, b) => a + b, 0);
-    return weights + rows * kvBytes(model, first, last);
+    return weights + kvBytes(model, { first, last }, kept);
   };
   for (const { node, first, last } of stages) {
     add(node, of(first, last) + (first === 0 ? embedBytes : 0));
@@ -37,7 +38,8 @@ export function placementBytes(
   if (draft && draftModel) {
     const shape = modelShape(draftModel);
     const weights = shape.layerBytes.reduce((a, b) => a + b, 0) + shape.embedBytes;
-    add(draft.node, weights + shape.headBytes + rows * kvBytes(shape, 0, shape.layers - 1));
+    const whole = { first: 0, last: shape.layers - 1 };
+    add(draft.node, weights + shape.headBytes + kvBytes(shape, whole, allRows(rows)));
   }
   return taken;
 }

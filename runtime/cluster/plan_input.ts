@@ -19,10 +19,13 @@ import {
   layerRowBytes,
   type Manifest,
   type Precision,
+  windowOf,
 } from "../../models/mod.ts";
 import {
+  allRows,
   type DraftModel,
   kvBytes,
+  kvNeedOf,
   type Links,
   type ModelShape,
   type Plan,
@@ -63,6 +66,7 @@ export function modelShape(manifest: Manifest): ModelShape {
     return sum + shape[0] * shape[1] * share;
   }, 0) / geometry.layers;
   const kvLayerBytes = layers.map((_, layer) => layerRowBytes(geometry, layer));
+  const window = windowOf(geometry);
   const alike = kvLayerBytes.every((bytes) => bytes === kvLayerBytes[0]);
   const attending = layers.filter((_, layer) => hasAttention(geometry, layer)).length;
   return {
@@ -77,6 +81,7 @@ export function modelShape(manifest: Manifest): ModelShape {
     tied: false, // the store has them as two blobs, in different layouts
     kvBytesPerRow: meanKvBytes(geometry),
     ...(!alike && { kvLayerBytes }),
+    ...(window !== undefined && { windowed: { window, layers: geometry.local!.layers } }),
     macsPerRow: macs + stateMacs(geometry),
     macsPerPastRow: 2 * geometry.heads * geometry.head_dim * attending / geometry.layers,
     ...(experts && {
@@ -111,6 +116,14 @@ export function meanKvBytes(geometry: Geometry): number {
   const { layers } = geometry;
   const all = Array.from({ length: layers }, (_, layer) => layerRowBytes(geometry, layer));
   return all.reduce((a, b) => a + b, 0) / layers;
+}
+
+/** Bytes of the KV cache of one request as long as the context, in all layers. */
+export function contextKvBytes(manifest: Manifest): number {
+  const model = modelShape(manifest);
+  const { context: kvRows, layers } = model;
+  const request = { promptTokens: kvRows, outputTokens: 0, branches: 1, concurrent: 1, kvRows };
+  return kvBytes(model, { first: 0, last: layers - 1 }, kvNeedOf(request, model));
 }
 
 /** A node that the planner may place stages on. */
@@ -273,6 +286,7 @@ export function placementOf(
       rows_per_frame: usual.rows_per_frame,
       wire: plan.wire.format,
       kv_rows: plan.kv_rows,
+      ...(plan.window_rows !== undefined && { window_rows: plan.window_rows }),
       ...(solo?.figures && { routes: structuredClone(solo.figures) as Shape["routes"] }),
     },
     plan: { ...plan },
@@ -368,7 +382,7 @@ function draftModel(
   const times = profiles.map((profile) => profile && draftSeconds(draft, profile));
   return {
     name: draft.name,
-    bytes: weights + rows * kvBytes(model, 0, layers - 1),
+    bytes: weights + kvBytes(model, { first: 0, last: layers - 1 }, allRows(rows)),
     secondsPerToken: times.map((time) => time?.token ?? Infinity),
     head: { vocab, bytes: headBytes, seconds: times.map((time) => time?.head ?? Infinity) },
   };

@@ -21,6 +21,7 @@ import {
   type TokenRange,
 } from "../../models/mod.ts";
 import { availableMemory } from "../available_memory.ts";
+import { roomOf } from "./room_of.ts";
 import { loadEngine, loadHead, usualThreads } from "../engine/mod.ts";
 
 const log = getLogger(["orrery", "cluster"]);
@@ -126,10 +127,7 @@ export class EngineLoader implements StageLoader {
     });
     log.info("{to} loads layers {first}-{last}", { to, first: stage.first, last: stage.last });
     this.#loadedBytes.set(to, graph.weightBytes + arenaBudgetBytes);
-    this.#rooms.set(to, {
-      rows: Math.floor(arenaBudgetBytes / graph.kvBytesPerRow),
-      bytes: arenaBudgetBytes,
-    });
+    this.#rooms.set(to, roomOf(graph, arenaBudgetBytes));
     return await loadEngine({
       graph,
       geometry: manifest.geometry,

@@ -138,6 +138,11 @@ export function metricSet() {
       "Time for which requests were held until their pipeline was rebuilt",
     ),
     kvCapacity: gauge("kv_rows_capacity", "Rows that the open arenas have room for", ["model"]),
+    kvWindowed: gauge(
+      "kv_window_rows_capacity",
+      "Rows that windowed layers have room for in the open arenas",
+      ["model"],
+    ),
     kvHeld: gauge("kv_rows_held", "Rows of the KV cache that requests hold", ["model"]),
     kvCached: gauge("kv_rows_cached", "Rows kept for later requests, which may be given up", [
       "model",

@@ -179,10 +179,11 @@ export class NodeMetrics {
   }
 
   #lookAtKv(kv: readonly KvSample[]): void {
-    const { kvCapacity, kvHeld, kvCached, kvWaiting } = this.#set;
-    for (const gauge of [kvCapacity, kvHeld, kvCached, kvWaiting]) gauge.reset();
-    for (const { model, capacity, held, cached, waiting } of kv) {
+    const { kvCapacity, kvWindowed, kvHeld, kvCached, kvWaiting } = this.#set;
+    for (const gauge of [kvCapacity, kvWindowed, kvHeld, kvCached, kvWaiting]) gauge.reset();
+    for (const { model, capacity, windowed, held, cached, waiting } of kv) {
       kvCapacity.inc({ model }, capacity);
+      if (windowed > 0) kvWindowed.inc({ model }, windowed);
       kvHeld.inc({ model }, held);
       kvCached.inc({ model }, cached);
       kvWaiting.inc({ model }, waiting);

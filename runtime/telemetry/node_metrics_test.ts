@@ -10,8 +10,8 @@ const SAMPLE: NodeSample = {
   encoding: 0,
   bodyBytes: 77,
   kv: [
-    { model: "m", capacity: 64, held: 30, cached: 10, waiting: 0 },
-    { model: "m", capacity: 32, held: 8, cached: 0, waiting: 2 },
+    { model: "m", capacity: 64, windowed: 16, held: 30, cached: 10, waiting: 0 },
+    { model: "m", capacity: 32, windowed: 0, held: 8, cached: 0, waiting: 2 },
   ],
   actors: [{ kind: "stage", queued: 3, waiting: 0 }, { kind: "stage", queued: 4, waiting: 1 }],
   deadLetters: 5,

@@ -30,6 +30,8 @@ export interface KvSample {
   /** Name of the served model. */
   model: string;
   capacity: number;
+  /** Rows for which windowed layers have room; 0: there are none. */
+  windowed: number;
   /** Rows that requests hold. */
   held: number;
   /** Rows kept for later requests. */

@@ -5,6 +5,7 @@
  */
 import { CostModel } from "../../../planner/cost/mod.ts";
 import type { LayerRange } from "../../../planner/even_split.ts";
+import { allRows } from "../../../planner/kv_bytes.ts";
 import type { DeviceStage } from "../../../planner/sequence/mod.ts";
 import type { Device, ModelShape, TimeTable } from "../../../planner/types.ts";
 import {
@@ -182,7 +183,7 @@ export function paperStages(cost: CostModel): DeviceStage[] {
     const key = (device * (layers + 1) + range.last - range.first) * 4 + ends;
     let time = known.get(key);
     if (time === undefined) {
-      time = cost.lackingBytes(device, range, cost.model.context) > 0
+      time = cost.lackingBytes(device, range, allRows(cost.model.context)) > 0
         ? Infinity
         : cost.stageSeconds(device, range, frame);
       if (device > 0) time += cost.hopSeconds(device - 1, device, cost.hopBytes(PROMPT));

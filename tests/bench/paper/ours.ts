@@ -5,6 +5,7 @@
  * @module
  */
 import type { CostModel } from "../../../planner/cost/mod.ts";
+import { allRows } from "../../../planner/kv_bytes.ts";
 import { place } from "../../../planner/placement/place.ts";
 import type { StageCosts } from "../../../planner/placement/problem.ts";
 import { type DeviceStage, pieceStages, pipelinePieces } from "../../../planner/sequence/mod.ts";
@@ -220,7 +221,7 @@ function neighbours(cost: CostModel, stages: DeviceStage[]): DeviceStage[][] {
   const order = stages.map((s) => s.device);
   const found: DeviceStage[][] = [];
   const add = (stages: DeviceStage[]) => {
-    if (stages.every((s) => cost.lackingBytes(s.device, s, cost.model.context) === 0)) {
+    if (stages.every((s) => cost.lackingBytes(s.device, s, allRows(cost.model.context)) === 0)) {
       found.push(stages);
     }
   };

@@ -1,0 +1,34 @@
+/**
+ * How many rows the memory of a stage's arenas holds.
+ *
+ * @module
+ */
+import { type KvRoom, windowedRows } from "../../actors/mod.ts";
+import type { StageGraph } from "../../models/mod.ts";
+
+/** Most rows that are told: no model has so long a context. */
+const MOST_ROWS = 2 ** 30;
+
+/**
+ * What a stage has memory for, where its arenas may take so many bytes: the most rows of one request,
+ * of which windowed layers keep those that they need.
+ */
+export function roomOf(
+  { kvBytesPerRow, windowedBytesPerRow = 0, window }: Pick<
+    StageGraph,
+    "kvBytesPerRow" | "windowedBytesPerRow" | "window"
+  >,
+  bytes: number,
+): KvRoom {
+  if (window === undefined) return { rows: Math.floor(bytes / kvBytesPerRow), bytes };
+  const taken = (rows: number) =>
+    (kvBytesPerRow - windowedBytesPerRow) * rows +
+    windowedBytesPerRow * windowedRows(window, { rows, sequences: 1 });
+  let [rows, more] = [0, MOST_ROWS];
+  while (more - rows > 1) {
+    const middle = Math.floor((rows + more) / 2);
+    if (taken(middle) <= bytes) rows = middle;
+    else more = middle;
+  }
+  return { rows, bytes };
+}
