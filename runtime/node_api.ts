@@ -39,7 +39,10 @@ import { VERSION } from "./version.ts";
 /** What the API asks. */
 export interface NodeApiParts {
   /** The node's options. */
-  options: Pick<NodeOptions, "data" | "hub" | "memoryBytes" | "uploadBytes" | "logs">;
+  options: Pick<
+    NodeOptions,
+    "asCalled" | "data" | "hub" | "logs" | "memoryBytes" | "uploadBytes"
+  >;
   /** Where it listens. */
   address: ApiAddress;
   port: number;
@@ -62,7 +65,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
   const { options, address, port, access, origin, work, part, examiner, promotion } = parts;
   const { system, telemetry } = parts.network;
   const { metrics } = telemetry;
-  const { memoryBytes } = options;
+  const { asCalled, memoryBytes, uploadBytes: mostBytes } = options;
   const { trust } = origin;
   const { membership } = part;
   const promote = () => {
@@ -81,7 +84,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
   undo.use(batches);
   await batches.resume();
   const adder = new Adder(parts.store.dir);
-  const uploads = new ModelUploads({ store: parts.store, adder, mostBytes: options.uploadBytes });
+  const uploads = new ModelUploads({ store: parts.store, adder, mostBytes, asCalled });
   await uploads.sweep();
   const lag = new LagMeter();
   undo.defer(() => lag.close());
@@ -93,7 +96,7 @@ export async function openApi(parts: NodeApiParts, undo: AsyncDisposableStack): 
     page: new PageFiles(),
     batches,
     responses,
-    pull: new ModelPuller({ ...options.hub, store: parts.store, adder }),
+    pull: new ModelPuller({ ...options.hub, store: parts.store, adder, asCalled }),
     uploads,
     storedModels: storedModels({
       adding: () => adder.running,

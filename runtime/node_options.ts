@@ -50,6 +50,11 @@ export interface NodeOptions extends NodeAddress, NodeResources, FirstNodeOption
    * @default https://huggingface.co, without a token
    */
   hub?: { endpoint?: string; token?: string };
+  /**
+   * Names the commands in a text for clients as the user of this node calls them.
+   * @default by `deno task`, as the text has them
+   */
+  asCalled?: (text: string) => string;
   /** Tells the newest records of this process's log, for `GET /api/logs`. @default there are none */
   logs?: (query: LogQuery) => LogPage;
   /** Called while a checkpoint is converted. */

@@ -182,6 +182,7 @@ async function live(
   };
   const node = current.node = await startNode({
     ...chosen,
+    asCalled,
     hub: {
       endpoint: Deno.env.get("HF_ENDPOINT") || undefined,
       token: Deno.env.get("HF_TOKEN") || Deno.env.get("HUGGING_FACE_HUB_TOKEN") || undefined,

@@ -19,6 +19,19 @@ export interface ModelPullerOptions {
   endpoint?: string;
   /** The hub's token for private and gated repositories. @default none */
   token?: string;
+  /** See {@linkcode ToldStepsOptions}. */
+  asCalled?: AsCalled;
+}
+
+/** Names the commands in a text as the user of this node calls them. */
+export type AsCalled = (text: string) => string;
+
+/** Options of {@linkcode toldSteps}. */
+export interface ToldStepsOptions {
+  /** Who adds the model. */
+  claim: AdderClaim;
+  /** Words the step that says what to do next. @default commands are called by `deno task` */
+  asCalled?: AsCalled;
 }
 
 /** See the module's text; the contract is {@linkcode PullService}. */
@@ -30,7 +43,7 @@ export class ModelPuller implements PullService {
   }
 
   async *pull(name: string, signal: AbortSignal): AsyncGenerator<PullStep, void> {
-    const { store, adder, endpoint, token } = this.#options;
+    const { store, adder, endpoint, token, asCalled } = this.#options;
     if (await isStored(store, name)) {
       yield { status: "pulling manifest" };
       yield { status: "success" };
@@ -41,19 +54,19 @@ export class ModelPuller implements PullService {
     signal.throwIfAborted();
     yield { status: "pulling manifest" };
     const steps = adder.run({ from: "hub", target, endpoint, token }, signal);
-    yield* toldSteps(steps, claim);
+    yield* toldSteps(steps, { claim, asCalled });
   }
 }
 
 /** The steps by which a model is added, told to whoever asks what is being added, and the last ones. */
 export async function* toldSteps(
   steps: AsyncGenerator<PullStep, string>,
-  claim: AdderClaim,
+  { claim, asCalled = (text) => text }: ToldStepsOptions,
 ): AsyncGenerator<PullStep, void> {
   try {
     for (;;) {
       const { done, value } = await steps.next();
-      if (done) return yield* lastSteps(value);
+      if (done) return yield* lastSteps(value, asCalled);
       claim.tell(value);
       yield value;
     }
@@ -63,9 +76,9 @@ export async function* toldSteps(
 }
 
 /** The steps behind a model that is in the store under this name. */
-function* lastSteps(name: string): Generator<PullStep, void> {
+function* lastSteps(name: string, asCalled: AsCalled): Generator<PullStep, void> {
   yield { status: "writing manifest" };
-  yield { status: `stored as ${name}; serve it: deno task start --model ${name}` };
+  yield { status: asCalled(`stored as ${name}; serve it: deno task start --model ${name}`) };
   yield { status: "success" };
 }
 

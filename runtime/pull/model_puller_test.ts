@@ -34,7 +34,10 @@ async function scene(
 }
 
 const pullerOf = (store: ModelStore, { url }: HubServer) =>
-  new ModelPuller({ store, adder: new Adder(store.dir), endpoint: url });
+  new ModelPuller({
+    ...{ store, adder: new Adder(store.dir), endpoint: url },
+    asCalled: (text) => text.replaceAll("deno task", "npx orrery"),
+  });
 
 const stepsOf = (puller: ModelPuller, name: string, signal = never): Promise<PullStep[]> =>
   Array.fromAsync(puller.pull(name, signal));
@@ -57,6 +60,9 @@ Deno.test("ModelPuller.pull() adds a model of the hub, tells its files and weigh
     assert.deepEqual([...new Set(order)], [
       ...["pulling", "converting", "verifying", "writing", "stored", "success"],
     ]);
+    assert.ok(
+      steps.some(({ status }) => status.endsWith("serve it: npx orrery start --model tiny-q8")),
+    );
     await stepsOf(puller, "ada/tiny:q4-calibrated");
     assert.equal((await store.get("tiny-q4")).manifest.calibrated, true);
     const before = hub.requests.length;

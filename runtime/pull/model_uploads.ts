@@ -15,7 +15,7 @@ import {
   type UploadService,
 } from "../api/mod.ts";
 import type { Adder, AdderClaim } from "./adder.ts";
-import { isStored, toldSteps } from "./model_puller.ts";
+import { type AsCalled, isStored, toldSteps } from "./model_puller.ts";
 import { UploadFolder } from "./upload_folder.ts";
 
 /** Most bytes of a model's files together, where nobody says. */
@@ -46,6 +46,8 @@ export interface ModelUploadsOptions {
   adder: Adder;
   /** Most bytes of a model's files together; 0: none are taken. @default {@linkcode USUAL_UPLOAD_BYTES} */
   mostBytes?: number;
+  /** See `ModelPullerOptions.asCalled`. */
+  asCalled?: AsCalled;
 }
 
 /** See the module's text; the contract is {@linkcode UploadService}. */
@@ -147,11 +149,11 @@ class Upload implements ModelUpload {
   }
 
   async *add(signal: AbortSignal): AsyncGenerator<PullStep, void> {
-    const { about: { name, precision }, adder, claim, folder } = this.#parts;
+    const { about: { name, precision }, adder, claim, folder, asCalled } = this.#parts;
     const source = sourceOf(this.#files, folder.path);
     const steps = adder.run({ from: "files", source, name, precision }, signal);
     try {
-      yield* toldSteps(steps, claim);
+      yield* toldSteps(steps, { claim, asCalled });
     } catch (error) {
       throw ofFiles(error, folder.path);
     }
