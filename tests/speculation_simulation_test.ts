@@ -16,6 +16,9 @@ import {
   toyTokens,
   world,
 } from "./support/generation_world.ts";
+import { NgramDrafter } from "../actors/pipeline/ngram.ts";
+import { SuffixDrafter } from "../actors/pipeline/suffix.ts";
+import { withMethods } from "./support/with_methods.ts";
 import { toyAnswer } from "./support/toy_engine.ts";
 import { DEVICES, stageMs } from "./bench/speculation/devices.ts";
 
@@ -207,6 +210,40 @@ Deno.test("generationActor in mode speculative drafts from a prompt that holds t
   assert.deepEqual(tokens, toyTokens(again, 20, greedy));
   assert.equal(done.orrery.mode, "speculative");
   assert.ok(done.orrery.drafted > 0, done.orrery.why);
+});
+
+Deno.test("generationActor looks drafts up beside a draft model where they are expected to give more", async () => {
+  const random = seededRandom(3);
+  const fresh = (count: number) => Array.from({ length: count }, () => Math.floor(random() * 251));
+  const prompt = fresh(80);
+  // The first half of the answer is new, the second one copies the prompt.
+  const all = [...prompt, ...fresh(80), ...prompt.slice(10)];
+  const script = { vocab: 251, token: (position: number) => all[position] ?? 0 };
+  for (const stages of [1, 4]) {
+    const speed = async (drafts: { model: boolean; lookups: boolean }) => {
+      const frameMs = (rows: number) => (60 + 4 * (rows - 1)) / stages;
+      const drafter: ToyDrafter = { right: chances(0.7), chance: 0.7, ms: 8 };
+      const run = async () => {
+        const w = world({ stages, frameMs, script, ...(drafts.model && { drafter }) });
+        const request = { prompt: Int32Array.from(prompt), max_tokens: 150, mode: "auto" };
+        const { measured } = (await w.answer("first", request)).done;
+        const { tokens, done } = await w.answer("second", { ...request, measured });
+        assert.deepEqual(tokens, all.slice(80));
+        return done.orrery.tokens_per_s;
+      };
+      const nothing = () => ({ tokens: [], chances: [] });
+      return drafts.lookups
+        ? await run()
+        : await withMethods(SuffixDrafter, { draft: nothing }, () =>
+          withMethods(NgramDrafter, {
+            draft: () => ({ tokens: new Int32Array(), chances: new Float32Array() }),
+          }, run));
+    };
+    const lookups = await speed({ model: false, lookups: true });
+    const model = await speed({ model: true, lookups: false });
+    const both = await speed({ model: true, lookups: true });
+    assert.ok(both > 1.1 * Math.max(lookups, model), `${both}, ${lookups} and ${model} tokens/s`);
+  }
 });
 
 Deno.test("generationActor in mode speculative begins with what the last request measured", async () => {

@@ -119,6 +119,8 @@ export interface DraftPlan {
   depth: number;
   /** Expected speed as a multiple of that without drafts: 1.5 is half as fast again. */
   gain: number;
+  /** Expected tokens of each lane a millisecond. */
+  rate: number;
   /** Least chance of a draft row that is sent with its lane's own row, 0 to 1. */
   worth: number;
   /**
@@ -236,8 +238,17 @@ export class DraftLength {
     return Math.min(MOST_CHANCE, chance * this.#trust);
   }
 
-  /** Plans the next draft of each of the lanes that run. */
-  plan({ lanes, together, continuous = false }: Crowd = ALONE): DraftPlan {
+  /**
+   * Plans the next draft of each of the lanes that run.
+   *
+   * @param chances What the drafter says of each token of a draft that it has made already, 0 to 1;
+   *   such a draft is taken or left, and no short one is tried. @default what drafts were worth so far
+   */
+  plan(
+    { lanes, together, continuous = false }: Crowd = ALONE,
+    chances?: readonly number[],
+  ): DraftPlan {
+    const rates = chances?.map((chance) => this.chance(chance)) ?? Array.from(this.#rate);
     const { base, row } = this.#trip.cost();
     const stages = this.#stages;
     // Frames beyond one a stage wait for their turn.
@@ -260,19 +271,20 @@ export class DraftLength {
     let best = { length: 0, rate: 1 / single };
     let tokens = 1;
     let reach = 1;
-    for (let k = 1; k <= this.#longest; k++) {
-      reach *= this.#rate[k - 1];
+    for (let k = 1; k <= Math.min(this.#longest, rates.length); k++) {
+      reach *= rates[k - 1];
       tokens += found * reach;
       const rate = tokens / (some * round(k) + (1 - some) * single);
       if (rate > best.rate * (best.length > 0 ? 1 : lanes > 1 ? CROWD_MARGIN : MARGIN)) {
         best = { length: k, rate };
       }
     }
-    const alone = continuous && lanes === 1 ? this.#continuous() : undefined;
+    const alone = continuous && lanes === 1 ? this.#continuous(rates) : undefined;
     const pays = alone && 1 / alone.msPerToken > best.rate / CLOCK_DECIDES;
     const saved = single * (1 - 1 / stages) + this.#draftMs;
     const common = {
       gain: best.rate * single,
+      rate: best.rate,
       worth: Math.min(MOST_WORTH, Math.max(LEAST_WORTH, turns * together * row * best.rate)),
       ahead: stageMs / (stageMs + saved),
       wait: lanes > 1 && best.length > 0 ||
@@ -288,12 +300,13 @@ export class DraftLength {
     if (pays || best.length > 0) {
       this.#sinceDraft = this.#probes = 0;
       // Frames of one size alone do not tell what a row costs.
-      const vary = ++this.#plans % VARY_EVERY === 0;
+      const vary = !chances && ++this.#plans % VARY_EVERY === 0;
       if (!pays) return { ...common, ...waiting(vary ? best.length >> 1 : best.length) };
       const frame = vary ? Math.ceil(alone.rows / 2) : alone.rows;
       return {
         ...common,
         gain: single / alone.msPerToken,
+        rate: 1 / alone.msPerToken,
         length: frame,
         frame,
         depth: Math.min(MOST_ROWS, frame * (alone.frames + 1)),
@@ -304,7 +317,7 @@ export class DraftLength {
     }
     // A draft that one lane tries holds up the lanes that share its frames.
     const rarer = lanes === 1 ? 1 : lanes * Math.min(RAREST_PROBE, 2 ** this.#probes);
-    if (this.#longest === 0 || this.#sinceDraft < PROBE_EVERY * rarer) {
+    if (chances || this.#longest === 0 || this.#sinceDraft < PROBE_EVERY * rarer) {
       return { ...common, ...waiting(0) };
     }
     this.#sinceDraft = 0;
@@ -318,13 +331,13 @@ export class DraftLength {
    * before a frame comes true for it to be sent: where it does, the frame saves its way through the
    * stages but for one; where it does not, it holds a stage up for half its time.
    */
-  #continuous() {
+  #continuous(rates: readonly number[]) {
     const [trip, slowest] = [this.#trip.cost(), this.#slowest.cost()];
     const mostRows = Math.min(this.#longest + 1, LONGEST);
     if (this.#longest === 0) return undefined;
     const places = Math.min(PLACES, LONGEST);
     let product = 1;
-    for (let i = 0; i < places; i++) product *= this.#rate[i];
+    for (let i = 0; i < places; i++) product *= rates[i] ?? 0;
     const best = continuousDrafts({
       trip: (rows) => trip.base + rows * trip.row,
       slowest: (rows) => slowest.base + rows * slowest.row,

@@ -68,6 +68,20 @@ Deno.test("DraftLength.plan() sends small frames behind each other on several st
   assert.ok(many.ahead < 0.3 && one.ahead > 0.5, `${many.ahead}, ${one.ahead}`);
 });
 
+Deno.test("DraftLength.plan() takes a draft that is there by its own chances, or leaves it", () => {
+  const length = make();
+  play(length, { share: 0.6, draftMs: 0 });
+  const usual = length.plan();
+  const sure = length.plan(undefined, Array(16).fill(0.99));
+  assert.ok(sure.rate > usual.rate && sure.length > usual.length, `${sure.rate} > ${usual.rate}`);
+  assert.equal(length.plan(undefined, [0.99, 0.99]).length, 2, "it has no more tokens");
+  for (let i = 0; i < 100; i++) {
+    length.undrafted(8);
+    assert.equal(length.plan(undefined, [0.01, 0.01]).length, 0, "none is tried");
+  }
+  assert.ok(length.plan(undefined, [0.01]).rate < usual.rate);
+});
+
 Deno.test("DraftLength.plan() drafts again when drafts begin to come true", () => {
   const length = make();
   assert.equal(play(length, { share: 0 }).length, 0);

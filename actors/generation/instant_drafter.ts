@@ -11,15 +11,20 @@ import {
   type SuffixStore,
 } from "../pipeline/mod.ts";
 
+/** A guess at the next tokens. */
+export interface InstantDraft {
+  /** Token ids, in order. */
+  tokens: readonly number[];
+  /** Chance of each, given that the ones before it are right, 0 to 1. (tokens) */
+  chances: readonly number[];
+}
+
 /** Guesses at once what comes next from what came before. */
 export interface InstantDrafter {
   /** Adds token ids that have become certain. */
   push(tokens: readonly number[]): void;
-  /**
-   * Guesses at most `length` token ids after those that are certain. `chances` are 0 to 1: that of
-   * each token, given that the ones before it are right. (tokens)
-   */
-  draft(length: number): { tokens: readonly number[]; chances: readonly number[] };
+  /** Guesses at most `length` token ids after those that are certain. */
+  draft(length: number): InstantDraft;
 }
 
 /** Where a {@linkcode lookupDrafter} looks. */

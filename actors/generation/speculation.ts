@@ -11,8 +11,9 @@ import type { Drafted, DraftRequest, Sampling } from "../pipeline/mod.ts";
 import { type ActorContext, toOrreryError } from "../system/mod.ts";
 import { type Crowd, DraftLength, type DraftPlan } from "./draft_length.ts";
 import { agree, DraftStock } from "./draft_stock.ts";
-import type { InstantDrafter } from "./instant_drafter.ts";
+import type { InstantDraft, InstantDrafter } from "./instant_drafter.ts";
 import type { DraftFacts, Lane, LaneRow, Settled } from "./lane.ts";
+import { type AskedDraft, isAhead, type LaneDrafts, tellCertain } from "./lane_drafts.ts";
 
 /** Most tokens that the drafter is asked for at once. */
 const MOST_TOKENS = 8;
@@ -26,13 +27,28 @@ const WIDTH = 3;
 const LEAST_ALTERNATIVE = 0.01;
 /** Milliseconds without an answer after which the drafter is given up. */
 const SILENCE_MS = 10_000;
+/**
+ * Beside a draft model a looked-up draft is taken if it is expected to be this many times as fast:
+ * what matches of a few tokens are worth is known roughly, and the draft model falls behind meanwhile.
+ */
+const LOOKUP_MARGIN = 1.4;
+/** Tokens that are looked up at once beside a draft model. */
+const LONGEST_LOOKUP = 32;
+/**
+ * Most tokens that the drafter may have to catch up with for the time of its answer to tell what a
+ * drafted token takes.
+ */
+const MOST_CAUGHT_UP = 16;
 
 /** Options of {@linkcode Speculation}. */
 export interface SpeculationOptions {
   ctx: ActorContext;
   /** Address of the draft model's actor; undefined: no draft model is used. */
   drafter?: string;
-  /** Makes a lane's drafter that needs no model; it is used where no draft model pays. */
+  /**
+   * Makes a lane's drafter that needs no model; it is used where no draft model pays, and where its
+   * draft is expected to give more than the draft model's.
+   */
   instant?: () => InstantDrafter;
   sampling: Sampling;
   /** Rows of the prompt: penalties count tokens from there on. */
@@ -67,44 +83,6 @@ export interface FrameTimes {
   waitMs: number;
   /** Milliseconds that the slowest stage computed. */
   slowestMs: number;
-}
-
-/** A question to the drafter that is not answered yet. */
-interface AskedDraft {
-  /** Number of the question, unique in the request. */
-  id: number;
-  /** Token ids, certain and expected ones, that the draft is to follow. */
-  tokens: number[];
-  /** Tokens asked for. */
-  length: number;
-  /** The plan by which it was asked. */
-  plan: DraftPlan;
-  /** When it was asked, milliseconds. */
-  at: number;
-  /** Stops the timer of its silence. */
-  cancel: () => void;
-}
-
-/** What is known of the drafts of one lane. */
-interface LaneDrafts {
-  lane: Lane;
-  instant?: InstantDrafter;
-  /** How many of the lane's tokens `instant` has been given. */
-  pushed: number;
-  /** undefined: the drafter owes nothing. */
-  asked?: AskedDraft;
-  /** Token ids that the drafter holds for this lane. */
-  known: number[];
-  /**
-   * What the drafter has guessed beyond the certain tokens, as far as it is not known to be wrong.
-   */
-  stock?: DraftStock;
-  /** The drafter was asked for this lane: it has to be told when the lane ends. */
-  used?: true;
-  /** The last wait for the drafter ended without its answer: the lane does not wait again. */
-  inVain?: boolean;
-  /** Ends the wait for the drafter; undefined: the lane does not wait. */
-  release?: () => void;
 }
 
 /** See the module's text. */
@@ -204,6 +182,14 @@ export class Speculation {
     if (!this.#options.pays()) return this.#options.decode(lane);
     if (this.#model !== undefined) {
       const plan = this.#lengths.model.plan(this.#options.crowd());
+      const found = this.#lookUp(drafts);
+      drafts.looked = found !== undefined && found.plan.rate > LOOKUP_MARGIN * plan.rate;
+      if (found && drafts.looked) {
+        this.#options.decode(lane);
+        return this.#hang(lane, new DraftStock(lane.tokens, found.draft), {
+          ...{ plan: found.plan, fresh, by: "ngram" },
+        });
+      }
       if (plan.length > 0) {
         this.#judge(drafts);
         const usable = isAhead(drafts);
@@ -230,8 +216,9 @@ export class Speculation {
     const { lane } = drafts;
     const { ctx } = this.#options;
     // Before its first answer the drafter runs the whole prompt, and may read the model from its
-    // disk: that time says nothing about the next answers.
-    if (drafts.known.length > 0) {
+    // disk; after lookups it runs what they have written: that time says nothing about the next
+    // answers.
+    if (drafts.known.length > 0 && asked.behind <= MOST_CAUGHT_UP) {
       this.#lengths.model.drafted(answer.tokens.length, ctx.now() - asked.at);
     }
     drafts.known = asked.tokens;
@@ -241,6 +228,7 @@ export class Speculation {
       this.#options.decode(lane);
       return drafts.release?.();
     }
+    if (drafts.looked) return; // it waits in stock until the draft model's turn comes again
     // A drafter that drafted nothing would do so again.
     if (answer.tokens.length > 0) this.#ask(drafts, asked.plan);
     // The question was asked before the last token was known, and the draft did not guess that
@@ -377,7 +365,8 @@ export class Speculation {
       this.#giveUp(`it said nothing for ${SILENCE_MS} ms`);
       await this.#options.changed();
     });
-    drafts.asked = { id, tokens, length, plan, at: ctx.now(), cancel };
+    const behind = tokens.length - base;
+    drafts.asked = { id, tokens, length, behind, plan, at: ctx.now(), cancel };
     drafts.used = true;
     const request: DraftRequest = {
       chain: drafts.lane.name,
@@ -400,11 +389,21 @@ export class Speculation {
     });
   }
 
+  /** What a drafter without a model guesses beside the draft model, and what that is worth. */
+  #lookUp(drafts: LaneDrafts): { draft: InstantDraft; plan: DraftPlan } | undefined {
+    const { lane, instant } = drafts;
+    if (!instant || lane.room <= 0) return undefined;
+    tellCertain(drafts, instant);
+    const draft = instant.draft(Math.min(LONGEST_LOOKUP, lane.room));
+    if (draft.tokens.length === 0) return undefined;
+    const plan = this.#lengths.ngram.plan(this.#options.crowd(), draft.chances);
+    return plan.length > 0 ? { draft, plan } : undefined;
+  }
+
   /** Drafts without a model, and gives the drafted tokens their rows. */
   #draftAtOnce(drafts: LaneDrafts, instant: InstantDrafter, fresh: boolean): void {
     const { lane } = drafts;
-    instant.push(lane.tokens.slice(drafts.pushed));
-    drafts.pushed = lane.tokens.length;
+    tellCertain(drafts, instant);
     const plan = this.#lengths.ngram.plan(this.#options.crowd());
     const most = this.#crowded ? plan.length : plan.depth;
     const length = Math.min(most, lane.room);
@@ -460,9 +459,4 @@ export class Speculation {
       reach = next.draft!.reach;
     }
   }
-}
-
-/** Does the stock have tokens that are not certain yet? */
-function isAhead({ stock, lane }: LaneDrafts): boolean {
-  return stock !== undefined && stock.tokens.length > lane.tokens.length;
 }

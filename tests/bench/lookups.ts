@@ -2,7 +2,7 @@
 /**
  * `deno task bench:lookups [--quick] [--tokenizer FOLDER]`: what drafts without a model gain where an
  * answer repeats its prompt or earlier answers: by n-grams, by the longest match in the text, and by
- * the longest match in earlier answers too.
+ * the longest match in earlier answers too; and what these gain beside a draft model.
  *
  * The real actors run under the simulator; engine and links are made up from measured costs, and the
  * texts say which token comes. So the table depends on no machine. What a token takes a lookup is
@@ -12,6 +12,7 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { seededRandom } from "../../actors/mod.ts";
 import { NgramDrafter } from "../../actors/pipeline/ngram.ts";
 import { SuffixDrafter, SuffixStore } from "../../actors/pipeline/suffix.ts";
 import { Tokenizer } from "../../models/mod.ts";
@@ -23,7 +24,7 @@ import { DEVICES, stageMs } from "./speculation/devices.ts";
 
 const { values: args } = parseArgs({
   options: {
-    /** Fewer topics and files, one stage. */
+    /** Fewer topics and files, no two stages. */
     quick: { type: "boolean", default: false },
     /** Folder with tokenizer.json. @default the embedded model's */
     tokenizer: {
@@ -33,7 +34,7 @@ const { values: args } = parseArgs({
   },
 });
 
-const STAGES = args.quick ? [1] : [1, 2, 4];
+const STAGES = args.quick ? [1, 4] : [1, 2, 4];
 const LINKS = { min: 0.3, max: 1 };
 /** Longest prompt and answer: the toy model's context. */
 const MOST_TOKENS = 3_500;
@@ -46,17 +47,39 @@ interface Encoded {
   answer: number[];
 }
 
+/** Milliseconds of a drafted token: 4 layers of the 0.5B shape on a whole core of their own. */
+const DRAFT_MS = 8;
+
 /** Where drafts come from. */
-const SOURCES = ["none", "n-grams", "longest match", "and earlier answers"] as const;
-type Source = typeof SOURCES[number];
+interface Source {
+  name: string;
+  lookups?: "n-grams" | "longest match" | "and earlier answers";
+  /** Share of a draft model's tokens that come true after the ones before them did, 0 to 1. */
+  model?: number;
+}
+
+const SOURCES: Source[] = [
+  { name: "none" },
+  ...(["n-grams", "longest match", "and earlier answers"] as const).map((lookups) => ({
+    ...{ name: lookups, lookups },
+  })),
+  ...[0.6, 0.85].flatMap((model) => [
+    { name: `a draft model, ${model} right`, model },
+    { name: "  beside all lookups", model, lookups: "and earlier answers" as const },
+  ]),
+];
 
 const nothing = () => ({ tokens: [], chances: [] });
 
 /** Runs with drafts of this source alone. */
-function drafting<R>(source: Source, run: () => Promise<R>): Promise<R> {
-  if (source !== "n-grams") return run();
-  return withMethods(SuffixDrafter, { push: () => {}, draft: nothing }, run);
+function drafting<R>({ lookups }: Source, run: () => Promise<R>): Promise<R> {
+  const longest = lookups !== undefined && lookups !== "n-grams";
+  if (longest) return run();
+  const byNgrams = lookups ? run : () => withMethods(NgramDrafter, { draft: noNgrams }, run);
+  return withMethods(SuffixDrafter, { push: () => {}, draft: nothing }, byNgrams);
 }
+
+const noNgrams = () => ({ tokens: new Int32Array(0), chances: new Float32Array(0) });
 
 /** What the answers of a workload came to. */
 interface Figures {
@@ -71,7 +94,9 @@ async function figuresOf(
   exchanges: readonly Encoded[],
   { source, stages, vocab }: { source: Source; stages: number; vocab: number },
 ): Promise<Figures> {
-  const answers = source === "and earlier answers" ? new SuffixStore() : undefined;
+  const answers = source.lookups === "and earlier answers" ? new SuffixStore() : undefined;
+  const { model } = source;
+  const random = seededRandom(7);
   let measured: Record<string, number[]> | undefined;
   let [ms, tokens, drafted, accepted] = [0, 0, 0, 0];
   for (const [i, { prompt, answer }] of exchanges.entries()) {
@@ -80,10 +105,13 @@ async function figuresOf(
       ...{ stages, seed: i + 1, latencyMs: LINKS, answers, silenceMs: 120_000 },
       frameMs: stageMs(DEVICES.slow, stages),
       script: { vocab, token: (position) => all[position] ?? 0 },
+      ...(model && {
+        drafter: { right: () => random() < model, chance: model, ms: DRAFT_MS },
+      }),
     });
     const outcome = await w.answer("it", {
       ...{ prompt, max_tokens: answer.length, measured, pieces: [128] },
-      mode: source === "none" ? "plain" : "auto",
+      mode: source.model || source.lookups ? "auto" : "plain",
     });
     if (outcome.tokens.join() !== answer.join()) {
       throw new Error(`drafts changed answer ${i}: ${outcome.error?.message ?? "other tokens"}`);
@@ -126,7 +154,7 @@ async function printWorkload({ name, exchanges }: Workload, tokenizer: Tokenizer
       const share = drafted > 0 ? `, ${accepted} of ${drafted}` : "";
       cells.push(`${tokensPerS.toFixed(1)} (${(tokensPerS / plain[i]).toFixed(2)})${share}`);
     }
-    rows.push([source, ...cells]);
+    rows.push([source.name, ...cells]);
   }
   alignRows(rows, [0]).forEach((line) => console.log(line));
 }

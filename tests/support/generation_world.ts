@@ -150,7 +150,11 @@ export interface Outcome {
   error: WireError;
 }
 
-function toyDrafter(script: ToyDrafter, grammar?: ToyGrammar) {
+function toyDrafter(
+  script: ToyDrafter,
+  { grammar, script: told }: Pick<GenerationWorldOptions, "grammar" | "script">,
+) {
+  const vocab = told?.vocab ?? TOY_VOCAB;
   return defineActor({
     kind: "drafter",
     config: z.object({}),
@@ -184,18 +188,20 @@ function toyDrafter(script: ToyDrafter, grammar?: ToyGrammar) {
             throw new Error(`the drafter does not know ${base} tokens`);
           }
           known.set(chain, all);
-          const truth = toyTokens(
-            all,
-            length,
-            sampling,
-            grammar &&
-              ((drawn, answer) =>
-                grammar.choose(drawn, [
-                  ...all.slice(grammar.promptTokens ?? prompt.length),
-                  ...answer,
-                ])),
-          );
-          const said = truth.map((t) => script.right(drafted++) ? t : (t + 1) % TOY_VOCAB);
+          const truth = told
+            ? Array.from({ length }, (_, i) => told.token(all.length + i))
+            : toyTokens(
+              all,
+              length,
+              sampling,
+              grammar &&
+                ((drawn, answer) =>
+                  grammar.choose(drawn, [
+                    ...all.slice(grammar.promptTokens ?? prompt.length),
+                    ...answer,
+                  ])),
+            );
+          const said = truth.map((t) => script.right(drafted++) ? t : (t + 1) % vocab);
           const alternatives = said.map((t, i): [number, number][] =>
             script.alternatives && width > 1 ? [[t, 0.5], [truth[i], 0.4]] : [[t, 0.5]]
           );
@@ -303,7 +309,7 @@ export function world(options: GenerationWorldOptions = {}) {
   }
   const draft = nodeAt("draft");
   if (options.drafter) {
-    draft.register(toyDrafter(options.drafter, options.grammar), { config: {} });
+    draft.register(toyDrafter(options.drafter, options), { config: {} });
   }
   const api = nodeAt("api");
   api.register(generationActor, {
