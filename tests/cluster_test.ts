@@ -2,7 +2,9 @@
  * Distributed equals local, with separate processes: the test that matters most.
  */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { askAll, assertSame, type NodeAnswer } from "./support/compare_answers.ts";
+import { writeOtherVocabulary } from "./support/other_vocabulary.ts";
 import { PROMPTS } from "./support/prompts.ts";
 import { headGraph, startCluster } from "./support/processes.ts";
 
@@ -41,14 +43,47 @@ async function drawn(url: string): Promise<NodeAnswer[]> {
   return all;
 }
 
+/** Prompts that are asked again with drafts. */
+const DRAFTED = 5;
+/**
+ * Ways to draft: by the draft model, whose ids stand for other tokens than the target's, and by what
+ * earlier answers say, where a prediction (which is of no use here) turns the draft model off.
+ */
+const DRAFTING = {
+  "bridged drafts": { orrery: { mode: "speculative", draft_length: 4, reuse: false } },
+  lookups: {
+    prediction: { type: "content", content: "-" },
+    orrery: { mode: "speculative", draft_length: 8 },
+  },
+};
+
+/** Asks for answers that the node has given once more, with drafts. */
+async function assertDrafted(url: string, expected: NodeAnswer[], stages: number): Promise<void> {
+  const plain = expected.slice(0, DRAFTED);
+  for (const [way, body] of Object.entries(DRAFTING)) {
+    const drafted = await askAll(url, PROMPTS.slice(0, DRAFTED), body);
+    const what = `${way} on ${stages} stages`;
+    assertSame(drafted, plain, what);
+    const sum = (of: "drafted" | "accepted") =>
+      drafted.reduce((total, { orrery }) => total + orrery[of], 0);
+    const tokens = plain.reduce((total, answer) => total + answer.tokens.length, 0);
+    const figures = `${what}: ${sum("accepted")} of ${sum("drafted")} came true, ${tokens} tokens`;
+    assert.ok(sum("accepted") > 0.3 * sum("drafted"), figures);
+    assert.ok(sum("accepted") > (way === "lookups" ? 0.5 : 0.3) * tokens, figures);
+  }
+}
+
 Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any split and in any pieces", async (t) => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   try {
     let expected: NodeAnswer[] = [];
     let sampled: NodeAnswer[] = [];
     let expectedFew: NodeAnswer[] = [];
+    const drafter = join(data, "reversed");
+    await writeOtherVocabulary(drafter, { reversed: true });
+    const bridged = ["--draft", drafter];
     await t.step("one node, whole prompt", async () => {
-      await using one = await startCluster(1, data);
+      await using one = await startCluster(1, data, bridged);
       expected = await answers(one.url, { piece_rows: 4096 });
       expectedFew = await fewer(one.url, { piece_rows: 4096 });
       sampled = await drawn(one.url);
@@ -56,10 +91,12 @@ Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any 
         new Set(expected.map((a) => a.text)).size > 15,
         "the answers must differ from each other",
       );
+      await assertDrafted(one.url, expected, 1);
     });
     await t.step("4 nodes", async () => {
-      await using cluster = await startCluster(4, data);
+      await using cluster = await startCluster(4, data, bridged);
       assertSame(await answers(cluster.url), expected, "4 nodes");
+      await assertDrafted(cluster.url, expected, 4);
       for (const piece_rows of [1, 7, 64]) {
         assertSame(
           await fewer(cluster.url, { piece_rows }),
@@ -71,11 +108,12 @@ Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any 
     // Two equal halves are asked in modes_test.ts.
     for (const layers of ["0,1-5", "0-3,4,5"]) {
       await t.step(`split ${layers}`, async () => {
-        await using cluster = await startCluster(layers.split(",").length, data, [
-          "--layers",
-          layers,
-        ]);
+        const stages = layers.split(",").length;
+        // A node more than stages drafts.
+        const [nodes, more] = stages === 2 ? [3, bridged] : [stages, []];
+        await using cluster = await startCluster(nodes, data, ["--layers", layers, ...more]);
         assertSame(await fewer(cluster.url), expectedFew, `split ${layers}`);
+        if (stages === 2) await assertDrafted(cluster.url, expected, stages);
       });
     }
     for (const [nodes, shards] of [[3, 2], [4, 4]]) {
