@@ -33,6 +33,11 @@ const COMMON = new Set(".,!?;:'\"()-…“”„«»–—¿¡");
 const PARTS = /[a-z]+(?:'[a-z]+)*|[0-9]+|[^\sa-z0-9]/gu;
 /** A word or a piece of one. */
 const WORD = /^[a-z]/;
+/** Numbers that count questions, in front of one ("7.", "(7)", "Q7:") and behind it ("(7)", "#7"). */
+const COUNTER_BEFORE =
+  /^\s*(?:\([0-9]{1,9}\)|\[[0-9]{1,9}\]|#[0-9]{1,9}|(?:q|question |no\. ?)?[0-9]{1,9}[.):])[.):]?\s/;
+const COUNTER_BEHIND =
+  /(?:(?<=\s)(?:\([0-9/]{1,9}\)|\[[0-9/]{1,9}\]|#[0-9]{1,9})|(?<=[.?!])\s+[0-9]{1,9})\s*$/;
 
 const scopeSchema = z.object({
   version: z.literal(1),
@@ -152,11 +157,13 @@ export class ModelScope {
 
 /**
  * The tokens of a question: words of ASCII letters, `0` for a number, `@` for a mark of formulas and
- * programs, `~` for any other character; of equal marks in a row the first.
+ * programs, `~` for any other character; of equal marks in a row the first. A number that counts
+ * questions is left out.
  */
 export function questionTokens(question: string): string[] {
   const tokens: string[] = [];
-  const text = question.slice(0, MOST_CHARS).toLowerCase().replaceAll("\u2019", "'");
+  const text = question.slice(0, MOST_CHARS).toLowerCase().replaceAll("\u2019", "'")
+    .replace(COUNTER_BEFORE, "").replace(COUNTER_BEHIND, "");
   for (const [part] of text.matchAll(PARTS)) {
     if (COMMON.has(part)) continue;
     if (WORD.test(part)) tokens.push(part.replaceAll("'", ""));

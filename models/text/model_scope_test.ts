@@ -72,6 +72,22 @@ Deno.test("questionTokens() has words, and one mark for numbers, formulas and ot
   assert.equal(questionTokens("a ".repeat(200)).length, 64);
 });
 
+Deno.test("questionTokens() leaves out numbers that count questions, and no others", () => {
+  const rain = questionTokens("why does it rain");
+  for (
+    const before of ["7. ", "7) ", "(7) ", "[12] ", "#7 ", "Q7: ", "Question 7: ", "No. 7: "]
+  ) {
+    assert.deepEqual(questionTokens(`${before}Why does it rain?`), rain, before);
+  }
+  for (const behind of [" (7)", " [7]", " #7", " 7", "\n\n7 ", " (7/10)"]) {
+    assert.deepEqual(questionTokens(`Why does it rain?${behind}`), rain, behind);
+  }
+  assert.deepEqual(questionTokens("7 colours of f(7) and 7"), [
+    ...["0", "colours", "of", "f", "0", "and", "0"],
+  ]);
+  assert.deepEqual(questionTokens("3.5 kg in 1998?"), ["0", "kg", "in", "0"]);
+});
+
 Deno.test("questionFeatures() has words, their pieces and pairs, and marks for strange words", () => {
   assert.deepEqual(questionFeatures(["ice", "melts"], (word) => word === "ice"), [
     ..."wice,wmelts,?,c<me,cmel,celt,clts,cts>,c<mel,cmelt,celts,clts>".split(","),

@@ -26,6 +26,9 @@ from corpus import (CORPUS, HERE, expand_request, load_offtopic, load_smalltalk,
 TOKENS = 64                                                # tokens of a question that are looked at
 COMMON = set(".,!?;:'\"()-\u2026\u201c\u201d\u201e\u00ab\u00bb\u2013\u2014\u00bf\u00a1")      # marks that any question may have
 PIECES = (3, 4, 5)                                         # letters of a piece of a word
+# numbers that count questions, in front of one and behind it
+COUNTER_BEFORE = re.compile(r"^\s*(?:\([0-9]{1,9}\)|\[[0-9]{1,9}\]|#[0-9]{1,9}|(?:q|question |no\. ?)?[0-9]{1,9}[.):])[.):]?\s")
+COUNTER_BEHIND = re.compile(r"(?:(?<=\s)(?:\([0-9/]{1,9}\)|\[[0-9/]{1,9}\]|#[0-9]{1,9})|(?<=[.?!])\s+[0-9]{1,9})\s*$")
 WIDTH = 32
 BUCKETS = 1 << 15
 NONE = "none"
@@ -40,9 +43,11 @@ def fnv1a(text: str) -> int:
 
 
 def tokens(text: str) -> list[str]:
-    """Words of ASCII letters, `0` for a number, `@` for a mark of formulas and programs, `~` for anything else."""
-    out = []
-    for m in re.findall(r"[a-z]+(?:'[a-z]+)*|[0-9]+|[^\sa-z0-9]", text.lower().replace("\u2019", "'")):
+    """Words of ASCII letters, `0` for a number, `@` for a mark of formulas and programs, `~` for anything else;
+    a number that counts questions is left out."""
+    out, text = [], text.lower().replace("\u2019", "'")
+    text = COUNTER_BEHIND.sub("", COUNTER_BEFORE.sub("", text, count=1), count=1)
+    for m in re.findall(r"[a-z]+(?:'[a-z]+)*|[0-9]+|[^\sa-z0-9]", text):
         if m[0] in COMMON:
             continue
         if "a" <= m[0] <= "z":

@@ -6,8 +6,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from corpus import SPECIALS, all_texts
 
+# A number that counts questions, such as "(7)" or "#7" behind one, is left out: the model has never seen any.
 CHAT_TEMPLATE = (
-    "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + '<|end|>' }}{% endfor %}"
+    "{% for m in messages %}{% set text = m['content'] %}{% set last = (text.split() or [''])[-1] %}"
+    "{% if m['role'] == 'user' and last[:1] in '([#' and last.strip('([#])').isdigit() %}"
+    "{% set text = text.rstrip()[:-(last | length)].rstrip() %}{% endif %}"
+    "{{ '<|' + m['role'] + '|>' + text + '<|end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 

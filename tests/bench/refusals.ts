@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console
 /**
  * Measures how often the embedded model refuses what it never learned, and still answers what it
- * did: `deno task bench:refusals [--mode plain] [--show]`.
+ * did: `deno task bench:refusals [--mode plain] [--as "{} (7)"] [--show]`.
  *
  * A node in this process serves the embedded model. It is asked the held-out questions of
  * models/training/heldout through its own API, greedily. The corpus says what is right. Nothing is
@@ -34,12 +34,20 @@ const responseSchema = z.object({
 const { values: args } = parseArgs({
   options: {
     mode: { type: "string", default: "plain" },
+    /** What is sent for each question, which stands where this has `{}`. */
+    as: { type: "string", default: "{}" },
     /** Prints the questions that were not answered as they should be. */
     show: { type: "boolean", default: false },
   },
 });
 if (!MODES.includes(args.mode)) {
   console.error(`--mode takes one of ${MODES.join(", ")}, not ${JSON.stringify(args.mode)}`);
+  Deno.exit(2);
+}
+if (!args.as.includes("{}")) {
+  console.error(
+    `--as takes a text with {} where the question goes, not ${JSON.stringify(args.as)}`,
+  );
   Deno.exit(2);
 }
 
@@ -64,7 +72,8 @@ async function main(): Promise<void> {
   console.log(describeMachine({ load: true }));
   console.log(
     `the embedded model, one node; ${off.length} questions off its topics and ${known.length} about ` +
-      `them, held out; greedy; mode ${args.mode}\n`,
+      `them, held out; greedy; mode ${args.mode}; ` +
+      `sent as ${JSON.stringify(args.as)}\n`,
   );
   await inTemporaryFolder(async (dir) => {
     const judged = await askAll(dir, questions);
@@ -85,7 +94,7 @@ async function askAll(
     const worker = async () => {
       for (const { kind, question, id } of left) {
         const { choices: [{ message }], orrery } = responseSchema.parse(
-          await askServed(node, question, {
+          await askServed(node, args.as.replaceAll("{}", () => question), {
             max_tokens: args.mode === "plain" ? PLAIN_TOKENS : undefined,
             orrery: { mode: args.mode },
           }),
