@@ -236,16 +236,16 @@ const actors = exactly({
     ),
     router: z.union([
       z.boolean(),
-      z.literal("rules"),
+      z.enum(["rules", "model"]),
       exactly({
         suited: z.array(name).default([]).describe("Words whose questions get an outline"),
         unsuited: z.array(name).default([]).describe(
           "Words whose questions never get one; stronger than suited",
         ),
       }),
-    ], { error: "expected true, false, rules or {suited, unsuited}" }).default(true)
+    ], { error: "expected true, false, rules, model or {suited, unsuited}" }).default(true)
       .describe(
-        "Decides which questions get an outline; rules: by readable rules alone; false: only those that ask for it",
+        "Decides which questions get an outline; rules: by readable rules alone; model: the served model is asked first, one pass more; false: only those that ask for it",
       ),
   }).optional(),
   custom: z.array(customActor).max(MOST_ENTRIES).default([]),

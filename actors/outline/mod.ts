@@ -17,6 +17,7 @@ export {
   ROUTES,
 } from "./policy.ts";
 export { type Route } from "./route.ts";
+export { type FirstToken, readRouterAnswer, ROUTER_TURN } from "./model_router.ts";
 export { routeBy } from "./router.ts";
 export {
   CHAT_TEMPLATES,

@@ -24,13 +24,14 @@ export type RequestRoute = typeof ROUTES[number];
 
 /**
  * Which questions the mode `auto` answers by an outline. True: those that the router's classifier
- * chooses. `rules`: those that its rules choose. False: none. An object: a question that contains
+ * chooses. `rules`: those that its rules choose. `model`: those that the served model chooses, and
+ * where it cannot be asked, those of the classifier. False: none. An object: a question that contains
  * an `unsuited` term gets none, otherwise one that contains a `suited` term gets one, otherwise the
  * classifier decides.
  */
 export const outlineRouterSchema = z.union([
   z.boolean(),
-  z.literal("rules"),
+  z.enum(["rules", "model"]),
   z.object({ suited: z.array(z.string().min(1)), unsuited: z.array(z.string().min(1)) }),
 ]);
 

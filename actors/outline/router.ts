@@ -45,7 +45,8 @@ export function route(question: string): Route {
 
 /**
  * Decides as the graph file's `actors.outline.router` says. False: no question is suited. `rules`:
- * the rules decide. An object: a term that the question contains, as whole words in any case,
+ * the rules decide. `model`: the served model is asked (`model_router.ts`), and the
+ * classifier decides where it is not. An object: a term that the question contains, as whole words in any case,
  * decides first, unsuited terms before suited ones. Otherwise {@linkcode route} decides.
  */
 export function routeBy(router: OutlineRouter, question: string): Route {
@@ -56,7 +57,7 @@ export function routeBy(router: OutlineRouter, question: string): Route {
       why: "the graph leaves outlines to requests that ask for one",
     };
   }
-  if (router === true) return route(question);
+  if (router === true || router === "model") return route(question);
   if (router === "rules") return routeByRules(question);
   const against = router.unsuited.find((term) => contains(question, term));
   if (against !== undefined) {

@@ -274,7 +274,9 @@ export class Gateway implements Generator, ServingControl {
   /** Resource `outline` of the generation at this address. */
   #outlineOf(to: string): MakeOutlineText {
     const run = this.#running.get(to);
-    return () => run?.request && run.model.outlineText(run.request.prompt, run.policy);
+    return () =>
+      run?.request &&
+      run.model.outlineText(run.request.prompt, { ...run.policy, said: run.said });
   }
 
   /**

@@ -11,6 +11,7 @@ import {
   type OutlineTemplates,
   type OutlineText,
   parseOutline,
+  type Route,
   routeBy,
 } from "../../actors/mod.ts";
 import type { MarkedPrompt } from "../../models/mod.ts";
@@ -24,6 +25,8 @@ export interface OutlineModel {
   encode(prompt: MarkedPrompt): Int32Array<ArrayBuffer>;
   /** Texts that ask for an outline, and for one point of it. */
   templates: OutlineTemplates;
+  /** What the served model says of the question. @default it was not asked */
+  said?: Route;
   /** Which questions suit an outline, as the graph says. @default the built-in rules */
   router?: OutlineRouter;
 }
@@ -46,7 +49,7 @@ export class ModelOutlineText implements OutlineText {
       ...messages.slice(0, -1),
       { ...messages.at(-1)!, content: fill(model.templates.outline, { question: this.#question }) },
     ];
-    const { outline, why } = routeBy(model.router ?? true, this.#question);
+    const { outline, why } = model.said ?? routeBy(model.router ?? true, this.#question);
     this.route = { suited: outline, why };
   }
 

@@ -26,6 +26,7 @@ import type { Experience } from "./experience.ts";
 import { embeddedPrompt, requestedStart } from "./generation_start.ts";
 import type { KvRooms } from "./kv_rooms.ts";
 import type { ModelGrammars } from "./model_grammars.ts";
+import { askModelRouter } from "./model_router.ts";
 import { requestPath } from "./routes.ts";
 import type { RunningRequest, RunningRequests, Served } from "./running_requests.ts";
 
@@ -84,6 +85,10 @@ export class RequestsRunner {
     const refusals = model.refusals(request);
     const refuses = refusals !== undefined;
     const requested = await requestedStart(request, { ...served, room, refuses }, signal);
+    const said = await askModelRouter(request, {
+      served,
+      answer: (routing) => this.answer(served, routing, signal),
+    });
     const place = await arbiters.take(deployment, requested.prompt);
     const start = {
       ...requested,
@@ -96,7 +101,7 @@ export class RequestsRunner {
     const client = freshAddress(system.node, "client");
     const inbox = system.inbox(client);
     const { policy } = deployment.shape;
-    const run: RunningRequest = { ...served, request, place, policy };
+    const run: RunningRequest = { ...served, request, place, policy, said };
     running.add(to, run);
     let over = true; // nothing runs yet
     try {

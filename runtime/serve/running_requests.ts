@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Deployment, GrammarWalk, RequestPolicy } from "../../actors/mod.ts";
+import type { Deployment, GrammarWalk, RequestPolicy, Route } from "../../actors/mod.ts";
 import type { GenerateRequest } from "../api/mod.ts";
 import type { ArbiterPlace } from "./arbiters.ts";
 import type { ServedModel } from "./served_model.ts";
@@ -26,6 +26,8 @@ export interface RunningRequest extends Served {
   grammar?: GrammarWalk;
   /** How its deployment answered requests when it began; undefined: as usual. */
   policy?: RequestPolicy;
+  /** What the model said of its question; undefined: it was not asked. */
+  said?: Route;
   /** Its place at an arbiter; undefined for embeddings. */
   place?: ArbiterPlace;
 }

@@ -10,6 +10,7 @@ import {
   type MakeCodec,
   type OutlineText,
   type RequestPolicy,
+  type Route,
   type Sampling,
   SuffixStore,
 } from "../../actors/mod.ts";
@@ -236,13 +237,19 @@ export class ServedModel {
     return Int32Array.from(this.#tokenizer.encode(text, { addSpecialTokens: false }));
   }
 
+  /** Whether it answers questions about questions: it was made for chat, and for any topic. */
+  get answersQuestions(): boolean {
+    return this.#template.own && !this.#scope;
+  }
+
   /**
-   * The prompts for an answer by outline, with the graph's templates and router if it has them;
-   * undefined where the prompt is no conversation that ends with a question, or a very long one.
+   * The prompts for an answer by outline, with the graph's templates and router if it has them, and
+   * what the model itself says of the question if it was asked; undefined where the prompt is no conversation that ends with a question, or a very long one.
    */
   outlineText(
     prompt: GenerateRequest["prompt"],
-    { templates, router }: Pick<RequestPolicy, "templates" | "router"> = {},
+    { templates, router, said }: Pick<RequestPolicy, "templates" | "router"> & { said?: Route } =
+      {},
   ): OutlineText | undefined {
     if (prompt.kind === "chat" && (prompt.ending ?? "answer") !== "answer") return undefined;
     // What may think or call functions is one sequence.
@@ -256,7 +263,7 @@ export class ServedModel {
       // The embedded model was trained on its own outline forms.
       templates: templates ??
         (isEmbeddedName(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES),
-      router,
+      ...{ router, said },
     }, prompt.messages);
   }
 

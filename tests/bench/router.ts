@@ -1,12 +1,13 @@
 // deno-lint-ignore-file no-console
 /**
- * Measures the router: `deno task bench:router [--questions FILE] [--wrong]`.
+ * Measures the router: `deno task bench:router [--questions FILE] [--wrong] [--model NAME --data FOLDER]`.
  *
  * It prints precision and recall of the classifier and of the rules: on the held-out questions, on
  * the training questions by cross-validation (each is judged by weights that were trained without
  * it), and on a file of your own labelled questions in the same form (`# KIND` headings, one
  * question a line). `--wrong` lists the wrong ones of that file, never those held out: whoever
- * reads them begins to tune on them.
+ * reads them begins to tune on them. With `--model` the model of that name in the store of `--data` is
+ * asked too, as the graph's `router: model` asks it (`--every 5`: each fifth question alone).
  *
  * @module
  */
@@ -15,6 +16,7 @@ import { parseArgs } from "node:util";
 import { route } from "../../actors/outline/router.ts";
 import { routeByRules } from "../../actors/outline/rules.ts";
 import { precisionRecall } from "./outline/score.ts";
+import { openModelRouter } from "./router/by_model.ts";
 import { examplesOf, fitSuited, suitedScore } from "./router/fit.ts";
 import {
   type LabelledQuestion,
@@ -34,8 +36,24 @@ const { values: args } = parseArgs({
     questions: { type: "string" },
     /** Lists the wrong ones of that file. */
     wrong: { type: "boolean", default: false },
+    /** A model that is asked itself. @default none is */
+    model: { type: "string" },
+    /** Folder of the node that has it. */
+    data: { type: "string" },
+    /** Asks it each so many questions' first alone. */
+    every: { type: "string", default: "1" },
   },
 });
+
+const every = Number(args.every);
+if (!(Number.isInteger(every) && every >= 1)) {
+  console.error(`--every takes a whole number from 1 on, not ${JSON.stringify(args.every)}`);
+  Deno.exit(2);
+}
+if ((args.model === undefined) !== (args.data === undefined)) {
+  console.error("--model and --data go together: the model's name, and the folder that has it");
+  Deno.exit(2);
+}
 
 const heldOut = await readHeldOut();
 const training = await readTraining();
@@ -56,6 +74,7 @@ if (args.questions !== undefined) {
   }
 }
 printTime();
+if (args.model !== undefined) await printModel(args.model, args.data!);
 
 function row(...cells: string[]): string {
   return cells.map((cell, i) => i === 0 ? cell.padEnd(28) : cell.padStart(14)).join("");
@@ -97,6 +116,36 @@ function printCrossValidation(): void {
     figures(own, (example) => scores.get(example)! > 0),
     figures(own, ({ question }) => routeByRules(question).outline),
   ));
+}
+
+/** What a model says when it is asked, beside the classifier on the same questions. */
+async function printModel(model: string, data: string): Promise<void> {
+  const own = args.questions === undefined
+    ? []
+    : parseQuestions(await readFile(args.questions, "utf8"), args.questions);
+  await using asked = await openModelRouter(model, data);
+  console.log(`\n${row("asked itself", "number", "suited", model, "neither", "classifier", "ms")}`);
+  for (const [name, all] of [["held out, all", heldOut], [args.questions ?? "", own]] as const) {
+    const questions = all.filter((_, i) => i % every === 0);
+    if (questions.length === 0) continue;
+    const said = new Map<LabelledQuestion, boolean>();
+    const started = performance.now();
+    let neither = 0;
+    for (const each of questions) {
+      const answer = await asked.ask(each.question);
+      if (!answer) neither++;
+      said.set(each, (answer ?? route(each.question)).outline);
+    }
+    console.log(row(
+      name,
+      String(questions.length),
+      String(questions.filter(({ suited }) => suited).length),
+      figures(questions, (each) => said.get(each)!),
+      String(neither),
+      figures(questions, ({ question }) => route(question).outline),
+      ((performance.now() - started) / questions.length).toFixed(0),
+    ));
+  }
 }
 
 function printTime(): void {
