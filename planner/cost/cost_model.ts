@@ -61,6 +61,12 @@ export const ANSWER_BYTES = 448;
 /** Bytes of one wanted row's answer, without log-probabilities. */
 export const ANSWER_ROW_BYTES = 24;
 
+/**
+ * Rows beyond its window that a windowed layer passes over in the mean: there is room for 256 of them,
+ * which fills up and is freed.
+ */
+const WINDOW_SLACK = 128;
+
 /** Bytes of one element of hidden states in each wire format. */
 const WIRE_BYTES: Record<Wire, number> = { f32: 4, f16: 2, int8: 1 };
 
@@ -100,9 +106,18 @@ export class CostModel {
     return new CostModel({ model: this.model, devices: this.devices, links: this.links, wire });
   }
 
-  /** Seconds of one layer for `rows` rows with `past` rows before them. */
+  /**
+   * Seconds of one layer for `rows` rows with `past` rows before them: the mean of the layers, of which
+   * windowed ones attend to few rows.
+   */
   layerSeconds(device: number, { rows, past }: { rows: number; past: number }): number {
-    return tableSeconds(this.devices[device].layer, rows, past);
+    const { layer } = this.devices[device];
+    const { layers, windowed } = this.model;
+    const seconds = tableSeconds(layer, rows, past);
+    if (!windowed) return seconds;
+    const share = windowed.layers.length / layers;
+    const near = Math.min(past, windowed.window + WINDOW_SLACK);
+    return (1 - share) * seconds + share * tableSeconds(layer, rows, near);
   }
 
   /** Seconds of the embedding of `rows` rows. */

@@ -116,6 +116,17 @@ Deno.test("CostModel.stageBytes() counts the KV bytes of layers that differ", ()
   assert.equal(w.stageBytes({ first: 1, last: 3 }, { rows: 10, windowed: 6 }).kv, 200 + 420);
 });
 
+Deno.test("CostModel.layerSeconds() lets windowed layers attend to their window alone", () => {
+  const { devices } = cost();
+  const windowed = { window: 64, layers: [0, 2, 4] };
+  const c = new CostModel({ model: { ...model, windowed }, devices, links });
+  const plain = (past: number) => cost().layerSeconds(0, { rows: 4, past });
+  assert.ok(plain(500) > plain(192), "the device's time depends on past rows");
+  const mean = (plain(500) + plain(64 + 128)) / 2;
+  assert.ok(Math.abs(c.layerSeconds(0, { rows: 4, past: 500 }) - mean) < 1e-12);
+  assert.equal(c.layerSeconds(0, { rows: 4, past: 50 }), plain(50));
+});
+
 Deno.test("lackingBytes() counts weights, KV and the engine against the device's memory", () => {
   assert.equal(
     cost().lackingBytes(0, { first: 0, last: 5 }, allRows(1000)),
