@@ -32,11 +32,13 @@ import {
   type SuffixStore,
   type Telemetry,
   type TextCodec,
+  type Windowed,
   type WireError,
 } from "../../actors/mod.ts";
 import { evenHead, evenSplit } from "../../planner/mod.ts";
 import { headBounds } from "../../models/head_parts.ts";
 import { TOY_VOCAB, ToyEngine, ToyHead } from "./toy_engine.ts";
+import { isWindowed } from "./toy_near.ts";
 import { type ToyGrammar, toyWalk, type ToyWalkOptions } from "./toy_grammar.ts";
 
 /** Layers of the toy model. */
@@ -59,16 +61,17 @@ export function toyTokens(
   count: number,
   sampling: Sampling,
   choose = (drawn: number, _answer: readonly number[]): number => drawn % TOY_VOCAB,
-  { layers: layerCount }: { layers: number } = { layers: LAYERS },
+  { layers: layerCount = LAYERS, window }: { layers?: number; window?: number } = {},
 ): number[] {
   const layers = Array.from({ length: layerCount }, (): number[] => []);
   const answer: number[] = [];
   for (let i = 0; answer.length < count; i++) {
     let state = before[i] ?? answer[i - before.length];
-    for (const layer of layers) {
+    for (const [l, layer] of layers.entries()) {
       layer.push(state);
       state = i;
-      for (let s = i; s >= 0; s--) state = mix(state, layer[s]);
+      const first = window !== undefined && isWindowed(l) ? Math.max(0, i - window + 1) : 0;
+      for (let s = i; s >= first; s--) state = mix(state, layer[s]);
     }
     const drawn = sampling.temperature > 0 ? mix(state, sampling.seed) : state;
     if (i >= before.length - 1) answer.push(choose(drawn, answer));
@@ -87,6 +90,8 @@ export const plainCodec = (): TextCodec => ({
 export interface ToyDrafter {
   /** Is the draft's token number `n` (counted from the first ever drafted) right? */
   right(n: number): boolean;
+  /** That of the model's windowed layers. @default it has none */
+  window?: number;
   /** Alternatives beside the chosen token; with `true` the right one is among them. */
   alternatives?: boolean;
   /** Drafts after which it dies without a word (`silent`), or refuses. */
@@ -110,6 +115,8 @@ export interface GenerationWorldOptions {
   drafter?: ToyDrafter;
   outline?: MakeOutlineText;
   silenceMs?: number;
+  /** Every second layer of the model has a window. @default no layer has one */
+  windowed?: Windowed;
   /** Shards of the LM head, on nodes h0, h1 ... @default 0: the last stage has it */
   shards?: number;
   /** The last stage is of a program that does not read `strict_samplers`. */
@@ -200,6 +207,7 @@ function toyDrafter(
                     ...all.slice(grammar.promptTokens ?? prompt.length),
                     ...answer,
                   ])),
+              { window: script.window },
             );
           const said = truth.map((t) => script.right(drafted++) ? t : (t + 1) % vocab);
           const alternatives = said.map((t, i): [number, number][] =>
@@ -276,6 +284,7 @@ export function world(options: GenerationWorldOptions = {}) {
             frameMs: (rows, now) => frameMs(rows, now, i),
             ...(shards > 0 && { head }),
             vocab: options.script?.vocab,
+            window: options.windowed?.window,
           });
           engines[i].push(engine);
           if (options.script) follow(engine, options.script.token);
@@ -300,7 +309,8 @@ export function world(options: GenerationWorldOptions = {}) {
         engine: () => {
           if (fails) return Promise.reject(fails);
           const range = { first: 0, last: LAYERS - 1, layers: LAYERS };
-          const engine = new ToyEngine(sim.clock, range, 1, { frameMs });
+          const window = options.windowed?.window;
+          const engine = new ToyEngine(sim.clock, range, 1, { frameMs, window });
           wholes.push(engine);
           return Promise.resolve(engine);
         },
@@ -331,6 +341,7 @@ export function world(options: GenerationWorldOptions = {}) {
           : Array.from({ length: stages }, (_, i) => stageAddress("d", i)),
         heads: to === SOLO_ARBITER ? [] : head.map((_, i) => headAddress("d", i)),
         shape,
+        windowed: options.windowed,
         capacity_rows: 4096,
       },
     }),
