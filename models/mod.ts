@@ -21,13 +21,17 @@ export {
   buildStageGraph,
   type HeadGraph,
   type HeadGraphOptions,
-  layerRowBytes,
   MASKED,
+  oneStateBytes,
+  rowBytes,
+  rowCaches,
   type StageGraph,
   type StageGraphOptions,
   stateBytes,
+  stateCaches,
   stateCount,
   stateElements,
+  STATES_KEPT,
   windowOf,
 } from "./graph/mod.ts";
 export {

@@ -35,11 +35,11 @@ export function kvNeedOf(
 /** All layers keep all of so many rows. */
 export const allRows = (rows: number): KvRows => ({ rows, windowed: rows });
 
-/** Bytes of the KV cache of layers `first` to `last` (inclusive). */
+/** Bytes of the KV cache of layers `first` to `last` (inclusive), with their recurrent states. */
 export function kvBytes(
-  { kvBytesPerRow, kvLayerBytes, windowed }: Pick<
+  { kvBytesPerRow, kvLayerBytes, windowed, states }: Pick<
     ModelShape,
-    "kvBytesPerRow" | "kvLayerBytes" | "windowed"
+    "kvBytesPerRow" | "kvLayerBytes" | "windowed" | "states"
   >,
   { first, last }: { first: number; last: number },
   need: KvRows,
@@ -48,6 +48,15 @@ export function kvBytes(
   for (let layer = first; layer <= last; layer++) {
     const rows = windowed?.layers.includes(layer) ? need.windowed : need.rows;
     bytes += (kvLayerBytes?.[layer] ?? kvBytesPerRow) * rows;
+    if (states) bytes += states.layerBytes[layer] * stateCount(states, rows);
   }
   return bytes;
+}
+
+/** Recurrent states of an arena of so many rows, that of zeros included. */
+function stateCount(
+  { rowsEach, least, most }: NonNullable<ModelShape["states"]>,
+  rows: number,
+): number {
+  return 1 + Math.min(most, Math.max(least, Math.ceil(rows / rowsEach)));
 }

@@ -102,6 +102,17 @@ export interface ModelShape {
    */
   windowed?: { window: number; layers: readonly number[] };
   /**
+   * Recurrent states that an arena keeps beside one of zeros: one for each `rowsEach` rows, at least
+   * `least` and at most `most`. @default no layer has one
+   */
+  states?: {
+    /** Bytes of one in each layer. (layers) */
+    layerBytes: readonly number[];
+    rowsEach: number;
+    least: number;
+    most: number;
+  };
+  /**
    * Multiply-add operations of one row in one layer's matrices. Used for devices that are
    * described, not measured.
    */

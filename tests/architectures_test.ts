@@ -258,7 +258,18 @@ Deno.test("a checkpoint in MXFP4 at q8 has the values of its file", options, asy
   });
 });
 
-for (const name of ["qwen2", "gemma3", "phi3", "llama_f32_biases", "qwen3_moe", "lfm2"]) {
+for (
+  const name of [
+    "qwen2",
+    "gemma3",
+    "phi3",
+    "llama_f32_biases",
+    "qwen3_moe",
+    "lfm2",
+    "granite4_states",
+    "qwen3_5",
+  ]
+) {
   Deno.test(
     `buildStageGraph() of ${name} at q8 stays near transformers, the same at another split`,
     options,

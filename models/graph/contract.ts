@@ -184,7 +184,7 @@ export interface StageGraph {
   caches: RowCache[][];
   /** Outputs for calibration, if they were asked for. */
   grams?: GramOutput[];
-  /** Bytes of one row in all these buffers, with its share of the recurrent states. */
+  /** Bytes of one row in all these buffers. */
   kvBytesPerRow: number;
   /** Those of them that are in the buffers of windowed layers; undefined: none. */
   windowedBytesPerRow?: number;

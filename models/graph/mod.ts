@@ -9,11 +9,13 @@ export { buildHeadGraph, buildStageGraph } from "./stage.ts";
 export type { HeadGraphOptions, StageGraphOptions } from "./stage.ts";
 export { buildSplitStage } from "./split_stage.ts";
 export {
-  layerRowBytes,
+  oneStateBytes,
   rowBytes,
   rowCaches,
   stateBytes,
+  stateCaches,
   stateCount,
   stateElements,
+  STATES_KEPT,
   windowOf,
 } from "./row_caches.ts";

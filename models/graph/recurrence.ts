@@ -66,7 +66,7 @@ export function recurrence(
   const { gate, brought } = rule.inputs(x);
   const size = channels + rule.others * heads;
   const rows = segmentRows(stage, at, layer, { brought, size });
-  const [mixable, ...others] = at.split("rows", rows, 5, [
+  const [mixable, ...others] = at.split("rows", rows, 3, [
     ["mixable", channels],
     ...Array.from({ length: rule.others }, (_, i): [string, number] => [`other${i}`, heads]),
   ]);
@@ -74,7 +74,7 @@ export function recurrence(
     at.node("Mul", "seen", [mixable, inputs.seen]),
     transposedTable(stage, `${path}/kernel`, weights.kernel),
   ]);
-  const sum = at.node("ReduceSum", "sum", [weighted, graph.ints("/state/sums", [0, 1, 4])], {
+  const sum = at.node("ReduceSum", "sum", [weighted, graph.ints("/state/sums", [2])], {
     keepdims: 0,
   });
   const summed = weights.kernelBias
@@ -82,10 +82,7 @@ export function recurrence(
     : sum;
   /** What the rows themselves brought, (N, M, heads). */
   const own = (other: Value, i: number) =>
-    at.node("Squeeze", `other${i}`, [
-      at.node("Gather", `other${i}`, [other, graph.ints("/state/last", [-1], [])], { axis: 4 }),
-      graph.ints("/state/ones", [0, 1]),
-    ]);
+    at.node("Gather", `other${i}`, [other, graph.ints("/state/last", [-1], [])], { axis: 2 });
   const change = rule.change(silu(graph, `${path}/mixed`, summed), others.map(own));
   const read = changedStates(stage, at, layer, change);
   const output = at.reshaped("all", rule.output(read), [1, -1, heads * head_dim]);
@@ -129,7 +126,7 @@ function changedStates(
 
 /**
  * Writes what the frame's rows bring (1, S, F) to their slots, and looks up what the rows of all
- * segments and their ancestors brought -> (1, 1, N, M, K, F).
+ * segments and their ancestors brought -> (N, M, K, F).
  */
 function segmentRows(
   { graph, recurrence: inputs }: StageScope,
@@ -146,5 +143,10 @@ function segmentRows(
     outputs: [presentInputs],
   });
   graph.output(presentInputs, "f32", dims);
-  return at.node("Gather", "rows", [presentInputs, inputs!.taps], { axis: 2 });
+  const ones = graph.ints("/state/ones", [0, 1]);
+  // Operators are much slower on six axes than on four.
+  return at.node("Squeeze", "rows", [
+    at.node("Gather", "rows", [presentInputs, inputs!.taps], { axis: 2 }),
+    ones,
+  ]);
 }

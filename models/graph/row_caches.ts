@@ -14,10 +14,11 @@ import {
   type StateCache,
 } from "./contract.ts";
 
-/** Slots of an arena for each recurrent state that it keeps, up to {@linkcode MOST_STATES}. */
-const ROWS_PER_STATE = 128;
-/** Recurrent states that an arena keeps at least and at most, the one of zeros not counted. */
-const [LEAST_STATES, MOST_STATES] = [2, 16];
+/**
+ * How many recurrent states an arena keeps beside one of zeros: one for so many rows, at least and at
+ * most so many.
+ */
+export const STATES_KEPT = { rowsEach: 128, least: 2, most: 16 };
 
 /** GroupQueryAttention takes head sizes, in elements, that are multiples of this. */
 const HEAD_STEP = 8;
@@ -67,21 +68,19 @@ export function stateCaches(geometry: Geometry, layer: number): StateCache[] {
 /** Elements of one recurrent state of a layer. */
 export const stateElements = ({ dims }: StateCache): number => dims.reduce((a, b) => a * b);
 
+/** Bytes of one recurrent state in these layers. */
+export const oneStateBytes = (states: readonly StateCache[]): number =>
+  ELEMENT_BYTES * states.reduce((sum, cache) => sum + stateElements(cache), 0);
+
 /** Recurrent states for which an arena of `capacity` rows has room, that of zeros included. */
-export const stateCount = (capacity: number): number =>
-  1 + Math.min(MOST_STATES, Math.max(LEAST_STATES, Math.ceil(capacity / ROWS_PER_STATE)));
+export function stateCount(capacity: number): number {
+  const { rowsEach, least, most } = STATES_KEPT;
+  return 1 + Math.min(most, Math.max(least, Math.ceil(capacity / rowsEach)));
+}
 
 /** Bytes of all recurrent states in an arena of `capacity` rows. */
 export const stateBytes = (states: readonly StateCache[], capacity: number): number =>
-  stateCount(capacity) * ELEMENT_BYTES *
-  states.reduce((sum, cache) => sum + stateElements(cache), 0);
-
-/** Bytes of a row in a layer, with its share of the layer's recurrent states. */
-export function layerRowBytes(geometry: Geometry, layer: number): number {
-  const states = stateCaches(geometry, layer);
-  const share = states.reduce((sum, cache) => sum + stateElements(cache), 0) * ELEMENT_BYTES;
-  return rowBytes(rowCaches(geometry, layer)) + share / ROWS_PER_STATE;
-}
+  stateCount(capacity) * oneStateBytes(states);
 
 /** Bytes of one row in those of these buffers that are of windowed layers. */
 export const windowedRowBytes = (caches: readonly RowCache[]): number =>

@@ -27,7 +27,7 @@ import { addHead } from "./head.ts";
 import { addLayer, type Stream } from "./layer.ts";
 import { encodeModel } from "./onnx.ts";
 import { recurrenceInputs } from "./recurrence.ts";
-import { layerRowBytes, rowCaches, stateCaches, windowedRowBytes } from "./row_caches.ts";
+import { rowBytes, rowCaches, stateCaches, windowedRowBytes } from "./row_caches.ts";
 
 /** Alignment in bytes of each table in its file, so that it can be memory-mapped. */
 const PAGE = 4096;
@@ -192,7 +192,7 @@ export async function buildStageGraph(
     ...(recurrence && { recurrence }),
     caches,
     ...(stage.grams && { grams: stage.grams.outputs }),
-    kvBytesPerRow: numbers.reduce((sum, n) => sum + layerRowBytes(geometry, n), 0),
+    kvBytesPerRow: rowBytes(caches.flat()),
     ...(windowedBytesPerRow > 0 && { windowedBytesPerRow }),
   };
 }

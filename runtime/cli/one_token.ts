@@ -5,7 +5,7 @@
  */
 import { type Frame, OrreryError, samplingSchema } from "../../actors/mod.ts";
 import { buildStageGraph, type StoredModel } from "../../models/mod.ts";
-import { loadEngine, usualThreads } from "../engine/mod.ts";
+import { arenaBytes, loadEngine, usualThreads } from "../engine/mod.ts";
 
 /** Rows of the arena that one token needs, with room to spare. */
 const ROWS = 8;
@@ -37,7 +37,7 @@ export async function runOneToken({ manifest, blobsDir }: StoredModel): Promise<
     graph,
     geometry,
     threads: usualThreads(graph.weightBytes),
-    arenaBudgetBytes: 2 * ROWS * graph.kvBytesPerRow,
+    arenaBudgetBytes: 2 * arenaBytes(graph.caches, ROWS, graph),
   });
   try {
     await engine.layout(ARENA, { capacity: ROWS, keep: new Int32Array(0) });

@@ -16,9 +16,13 @@ import {
   type Geometry,
   hasAttention,
   headBytes,
-  layerRowBytes,
   type Manifest,
+  oneStateBytes,
   type Precision,
+  rowBytes,
+  rowCaches,
+  stateCaches,
+  STATES_KEPT,
   windowOf,
 } from "../../models/mod.ts";
 import {
@@ -65,7 +69,7 @@ export function modelShape(manifest: Manifest): ModelShape {
     const share = experts && ofExperts(key) ? experts.active / experts.count : 1;
     return sum + shape[0] * shape[1] * share;
   }, 0) / geometry.layers;
-  const kvLayerBytes = layers.map((_, layer) => layerRowBytes(geometry, layer));
+  const kvLayerBytes = layers.map((_, layer) => rowBytes(rowCaches(geometry, layer)));
   const window = windowOf(geometry);
   const alike = kvLayerBytes.every((bytes) => bytes === kvLayerBytes[0]);
   const attending = layers.filter((_, layer) => hasAttention(geometry, layer)).length;
@@ -82,6 +86,12 @@ export function modelShape(manifest: Manifest): ModelShape {
     kvBytesPerRow: meanKvBytes(geometry),
     ...(!alike && { kvLayerBytes }),
     ...(window !== undefined && { windowed: { window, layers: geometry.local!.layers } }),
+    ...(geometry.recurrence && {
+      states: {
+        layerBytes: layers.map((_, layer) => oneStateBytes(stateCaches(geometry, layer))),
+        ...STATES_KEPT,
+      },
+    }),
     macsPerRow: macs + stateMacs(geometry),
     macsPerPastRow: 2 * geometry.heads * geometry.head_dim * attending / geometry.layers,
     ...(experts && {
@@ -114,7 +124,7 @@ export const meansNode = (host: string, node: string): boolean =>
 /** Bytes that the engine allocates for one row in one layer; of layers that differ, the mean. */
 export function meanKvBytes(geometry: Geometry): number {
   const { layers } = geometry;
-  const all = Array.from({ length: layers }, (_, layer) => layerRowBytes(geometry, layer));
+  const all = Array.from({ length: layers }, (_, layer) => rowBytes(rowCaches(geometry, layer)));
   return all.reduce((a, b) => a + b, 0) / layers;
 }
 

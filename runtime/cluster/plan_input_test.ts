@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseGraph } from "../../actors/mod.ts";
-import { plan } from "../../planner/mod.ts";
+import { allRows, kvBytes, plan } from "../../planner/mod.ts";
 import { madeUpManifest, madeUpProfile } from "../../tests/support/made_up_model.ts";
 import {
   limitsOf,
@@ -138,14 +138,20 @@ Deno.test("modelShape() counts the rows of convolutions and of attention layer b
   assert.equal(shape.macsPerPastRow, macsPerPastRow * 10 / 12);
 });
 
-Deno.test("modelShape() counts what rows bring to recurrent states, and these by 128 rows", () => {
+Deno.test("modelShape() counts what rows bring to recurrent states, and these apart", () => {
   const recurrence = { layers: [1], heads: 4, head_dim: 8, state: 16, groups: 1, kernel: 4 };
   const shape = modelShape({ ...manifest, geometry: { ...manifest.geometry, recurrence } });
-  const recurrent = 4 * (4 * 8 + 2 * 16 + 4) + 4 * 16 * 8 * 4 / 128;
-  assert.deepEqual(shape.kvLayerBytes!.slice(0, 2), [2 * 2 * 64 * 4, recurrent]);
+  const [brought, state] = [4 * (4 * 8 + 2 * 16 + 4), 4 * 16 * 8 * 4];
+  assert.deepEqual(shape.kvLayerBytes!.slice(0, 2), [2 * 2 * 64 * 4, brought]);
+  assert.deepEqual(shape.states!.layerBytes.slice(0, 3), [0, state, 0]);
   const { macsPerPastRow, macsPerRow } = modelShape(manifest);
   assert.equal(shape.macsPerPastRow, macsPerPastRow * 11 / 12);
   assert.equal(shape.macsPerRow, macsPerRow + 3 * 4 * 16 * 8 / 12);
+  // States for 128 rows each and that of zeros; 2 at least and 16 at most beside it.
+  for (const [rows, states] of [[100, 3], [1000, 9], [9000, 17]]) {
+    const bytes = kvBytes(shape, { first: 1, last: 1 }, allRows(rows));
+    assert.equal(bytes, rows * brought + states * state);
+  }
 });
 
 Deno.test("modelShape() has all experts in memory, and counts those that a row computes", () => {

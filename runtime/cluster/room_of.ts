@@ -4,26 +4,31 @@
  * @module
  */
 import { type KvRoom, windowedRows } from "../../actors/mod.ts";
-import type { StageGraph } from "../../models/mod.ts";
+import { type StageGraph, stateBytes } from "../../models/mod.ts";
 
 /** Most rows that are told: no model has so long a context. */
 const MOST_ROWS = 2 ** 30;
 
 /**
  * What a stage has memory for, where its arenas may take so many bytes: the most rows of one request,
- * of which windowed layers keep those that they need.
+ * of which windowed layers keep those that they need, beside the recurrent states.
  */
 export function roomOf(
-  { kvBytesPerRow, windowedBytesPerRow = 0, window }: Pick<
+  { kvBytesPerRow, windowedBytesPerRow = 0, window, recurrence }: Pick<
     StageGraph,
-    "kvBytesPerRow" | "windowedBytesPerRow" | "window"
+    "kvBytesPerRow" | "windowedBytesPerRow" | "window" | "recurrence"
   >,
   bytes: number,
 ): KvRoom {
-  if (window === undefined) return { rows: Math.floor(bytes / kvBytesPerRow), bytes };
+  if (window === undefined && !recurrence) {
+    return { rows: Math.floor(bytes / kvBytesPerRow), bytes };
+  }
   const taken = (rows: number) =>
     (kvBytesPerRow - windowedBytesPerRow) * rows +
-    windowedBytesPerRow * windowedRows(window, { rows, sequences: 1 });
+    (window === undefined
+      ? windowedBytesPerRow * rows
+      : windowedBytesPerRow * windowedRows(window, { rows, sequences: 1 })) +
+    (recurrence ? stateBytes(recurrence.states, rows) : 0);
   let [rows, more] = [0, MOST_ROWS];
   while (more - rows > 1) {
     const middle = Math.floor((rows + more) / 2);

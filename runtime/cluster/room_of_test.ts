@@ -13,3 +13,12 @@ Deno.test("roomOf() counts the rows that windowed layers keep", () => {
   const all = { kvBytesPerRow: 5000, windowedBytesPerRow: 5000, window: 512 };
   assert.ok(roomOf(all, 24_000_000).rows > 60_000);
 });
+
+Deno.test("roomOf() counts recurrent states beside the rows", () => {
+  const states = [{ past: "p", present: "q", dims: [4, 16, 32] as [number, number, number] }];
+  const stage = { kvBytesPerRow: 1000, recurrence: { kernel: 4, states } };
+  const state = 4 * 16 * 32 * 4;
+  assert.equal(roomOf(stage, 100 * 1000 + 3 * state).rows, 100);
+  assert.equal(roomOf(stage, 100 * 1000 + 3 * state - 1).rows, 99);
+  assert.equal(roomOf(stage, 5000 * 1000 + 17 * state).rows, 5000);
+});

@@ -15,6 +15,7 @@ import { OrtHead } from "./ort_head.ts";
 import { OrtStage } from "./ort_stage.ts";
 import { QueuedEngine } from "./queued_engine.ts";
 
+export { arenaBytes } from "./kv_arena.ts";
 export { TextHead, TextLayer, type TextRows } from "./text_session.ts";
 export { usualThreads } from "./threads.ts";
 

@@ -10,12 +10,19 @@ import { TextHead, TextLayer, type TextRows } from "./text_session.ts";
 const options = { sanitizeOps: false, sanitizeResources: false };
 const ROWS = 40;
 
+type TextModel = Pick<Fixture["model"], "manifest" | "blobsDir">;
+
+/** The tokens of a text for a vocabulary of this size. */
+const tokensOf = (vocab: number) => TOKENS.slice(0, ROWS).map((token) => token % vocab);
+
 /** Runs a text through all layers one by one and through the head's parts: logits (rows, vocab). */
-async function logitsOf(fixture: Fixture, roundedCache = false): Promise<Float32Array> {
-  const { manifest, blobsDir: blobDir } = fixture.model;
+async function logitsOf(
+  { manifest, blobsDir: blobDir }: TextModel,
+  roundedCache = false,
+): Promise<Float32Array> {
   const { geometry } = manifest;
   const with_ = { geometry, threads: 1 };
-  let rows: TextRows = { tokens: Int32Array.from(TOKENS.slice(0, ROWS)) };
+  let rows: TextRows = { tokens: Int32Array.from(tokensOf(geometry.vocab)) };
   for (let layer = 0; layer < geometry.layers; layer++) {
     const range = { firstLayer: layer, lastLayer: layer };
     const graph = await buildStageGraph(manifest, { ...range, blobDir, head: false, roundedCache });
@@ -39,11 +46,14 @@ async function logitsOf(fixture: Fixture, roundedCache = false): Promise<Float32
 }
 
 /** The same by a chain of one stage. */
-async function reference({ model }: Fixture): Promise<Float32Array> {
-  const { manifest, blobsDir: blobDir } = model;
+async function reference({ manifest, blobsDir: blobDir }: TextModel): Promise<Float32Array> {
   const whole: [number, number][] = [[0, manifest.geometry.layers - 1]];
   await using chain = await StageChain.open(manifest, whole, { blobDir, capacity: ROWS });
-  const rows = TOKENS.slice(0, ROWS).map((token, i) => ({ token, position: i, parent: i - 1 }));
+  const rows = tokensOf(manifest.geometry.vocab).map((token, i) => ({
+    token,
+    position: i,
+    parent: i - 1,
+  }));
   return (await chain.run(rows, [...rows.keys()])).logits;
 }
 
@@ -62,14 +72,23 @@ for (
 ) {
   Deno.test(`TextLayer and TextHead give the logits of a whole model${name}`, options, async () => {
     await using fixture = await Fixture.make({ config: { ...config } });
-    assert.deepEqual(await logitsOf(fixture), await reference(fixture));
+    assert.deepEqual(await logitsOf(fixture.model), await reference(fixture.model));
+  });
+}
+
+for (const name of ["lfm2", "granite4_states", "qwen3_5"]) {
+  Deno.test(`TextLayer and TextHead give the logits of ${name}`, options, async () => {
+    await withFixture(name, "f32", async ({ manifest, blobDir: blobsDir }) => {
+      const model = { manifest, blobsDir };
+      assert.deepEqual(await logitsOf(model), await reference(model));
+    });
   });
 }
 
 Deno.test("TextLayer rounds keys and values to int8 where it is asked to", options, async () => {
   await using fixture = await Fixture.make();
-  const off = furthest(await logitsOf(fixture, true), await reference(fixture));
-  const most = (await reference(fixture)).reduce((a, x) => Math.max(a, Math.abs(x)), 0);
+  const off = furthest(await logitsOf(fixture.model, true), await reference(fixture.model));
+  const most = (await reference(fixture.model)).reduce((a, x) => Math.max(a, Math.abs(x)), 0);
   assert.ok(off > 1e-5 * most && off < 0.05 * most, `${off} of ${most}`);
 });
 

@@ -17,7 +17,7 @@
 import { getLogger } from "@logtape/logtape";
 import { join } from "node:path";
 import { buildStageGraph, type Manifest, type ModelStore } from "../../models/mod.ts";
-import { loadEngine } from "../engine/mod.ts";
+import { arenaBytes, loadEngine } from "../engine/mod.ts";
 import { measureCpuShare, thisMachine } from "./machine.ts";
 import { Bench, compare, type MeasuringEffort, type Point } from "./measure.ts";
 import { CpuPace } from "./cpu_pace.ts";
@@ -223,8 +223,7 @@ async function measureStages(
   const load = async (firstLayer: number, lastLayer: number, pasts: number[], room: number) => {
     const before = Deno.memoryUsage().rss;
     const graph = await buildStageGraph(manifest, { firstLayer, lastLayer, blobDir });
-    const capacity = pasts.reduce((sum, p) => sum + p + room, 0);
-    const arenas = capacity * graph.kvBytesPerRow;
+    const arenas = pasts.reduce((sum, p) => sum + arenaBytes(graph.caches, p + room, graph), 0);
     const engine = await loadEngine({
       graph,
       geometry: manifest.geometry,
