@@ -266,7 +266,7 @@ for (
     "llama_f32_biases",
     "qwen3_moe",
     "lfm2",
-    "granite4_states",
+    "falcon_h1",
     "qwen3_5",
   ]
 ) {
