@@ -30,6 +30,12 @@ const LEAST_STEP = 64;
 const REFUSED_MS = 60_000;
 
 /**
+ * Rows for which windowed layers have room when they begin to ask for more: frames that carry other layouts
+ * before take some of it.
+ */
+const NEAR_RESERVE = 8;
+
+/**
  * Foreign slots (see `tidy.ts`) that must be added before it is worked out again whether to move
  * them out of the way.
  */
@@ -144,39 +150,76 @@ export class Memory {
    * shelf: see `tidy.ts`.
    */
   room(wanted: number, prospects?: () => Prospects): Room {
-    const { near, pool } = this;
+    const { near } = this;
     if (!near) return this.#room(wanted, prospects);
-    const kept = !this.#relayout && (this.#growth || near.room >= wanted);
-    const plan = kept ? undefined : this.#nearPlan(wanted);
-    const rows = Math.min(wanted, plan?.rows ?? near.room);
+    if (!this.#relayout) {
+      if (this.#growth || near.room >= wanted + NEAR_RESERVE) {
+        return this.#asTheyAre(wanted, prospects);
+      }
+      const wished = this.#nearPlan(wanted);
+      if (wished.capacity > near.capacity) {
+        const room = this.#growNear(wished);
+        if (room) return room;
+      }
+    }
+    const plan = this.#nearPlan(wanted, near.capacity);
+    if (!this.#relayout && (plan.rows <= Math.min(wanted, near.room))) {
+      return this.#asTheyAre(wanted, prospects); // nothing is gained by giving rows up
+    }
+    return this.#giveUp(plan, prospects);
+  }
+
+  /** Room for rows where windowed layers keep what they have. */
+  #asTheyAre(wanted: number, prospects?: () => Prospects): Room {
+    const rows = Math.min(wanted, this.near!.room);
     if (rows <= 0) return { rows: 0 };
     const room = this.#room(rows, prospects);
-    if (!plan || room.rows === 0) return room;
+    const { pool } = this;
+    // Windowed layers may have to grow soon, for which slots must be sound.
+    const mend = rows < wanted && !room.layout && !this.#growth && room.rows > 0 && !pool.sound;
+    return mend ? { ...room, layout: this.#layout(pool.arrange()) } : room;
+  }
+
+  /** Room for rows where windowed layers give up what is not needed, in as much room as they have. */
+  #giveUp(plan: NearPlan, prospects?: () => Prospects): Room {
+    if (plan.rows <= 0) return { rows: 0 };
+    const room = this.#room(plan.rows, prospects);
+    if (room.rows === 0) return room;
+    const { pool } = this;
     const layout = room.layout ?? this.#layout(pool.sound ? pool.identity() : pool.arrange());
-    layout.near = this.#keepNear(plan);
-    return { ...room, layout };
+    return { ...room, layout: { ...layout, near: this.#keepNear(plan) } };
+  }
+
+  /**
+   * Asks for more memory for windowed layers. A layout that may be refused must not move rows, so that all
+   * stages agree on where these stand; undefined: it would have to.
+   */
+  #growNear(plan: NearPlan): Room | undefined {
+    const { pool } = this;
+    if (!pool.sound || pool.called > 0 || plan.rows <= 0) return undefined;
+    const more = pool.room < plan.rows && pool.capacity < this.limit;
+    if (!more && pool.room <= 0) return undefined;
+    const { rows, layout } = more
+      ? this.#grow(pool.capacity + Math.max(pool.capacity, plan.rows), plan.rows)
+      : { rows: Math.min(plan.rows, pool.room), layout: this.#layout(pool.identity()) };
+    this.#growth ??= { seq: -1, from: pool.capacity, nearFrom: this.near!.capacity };
+    return { rows, layout: { ...layout!, near: this.#keepNear(plan) } };
   }
 
   /** What windowed layers are to keep, so that a frame has room. */
-  #nearPlan(wanted: number): NearPlan {
+  #nearPlan(wanted: number, most = Infinity): NearPlan {
     const { cache, pool: { capacity } } = this;
     return this.near!.plan(wanted, {
       running: this.#o.near!.running(),
       cache,
       slots: capacity,
-      most: Math.min(capacity, this.#bound?.near ?? Infinity),
+      most: Math.min(capacity, most, this.#bound?.near ?? Infinity),
     });
   }
 
   /** Carries out what windowed layers are to keep, and says what a layout must say of it. */
   #keepNear(plan: NearPlan): Layout["near"] {
-    const { near, pool } = this;
-    const { capacity } = near!;
-    const rows = near!.arrange(plan);
-    if (plan.capacity > capacity) {
-      this.#growth ??= { seq: -1, from: pool.capacity, nearFrom: capacity };
-    }
-    const slots = rows.map(({ slot }) => slot);
+    const slots = this.near!.arrange(plan).map(({ slot }) => slot);
     return { capacity: plan.capacity, keep: Int32Array.from(slots) };
   }
 
