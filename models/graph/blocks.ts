@@ -33,10 +33,9 @@ export interface RecurrenceInputs {
   slots: Value;
   taps: Value;
   seen: Value;
-  live: Value;
-  roots: Value;
+  own: Value;
+  groups: { name: string; steps: Value; live: Value; roots: Value; saved: Value }[];
   rows: Value;
-  saved: Value;
   places: Value;
 }
 

@@ -28,19 +28,22 @@
  *              conv_taps    i64 (S, K)        slots of row s (last) and of its K - 1 ancestors; its
  *                                             own slot where there is no ancestor
  *              conv_seen    f32 (S, K, 1)     0 where there is none, else 1
- *     of a stage with recurrent states, if `StageGraph.recurrence` is set; frames run as N segments
- *     of at most M rows, each from a row after one whose state is known to a row without a child:
+ *     of a stage with recurrent states, if `StageGraph.recurrence` is set; frames run as segments, each
+ *     from a row after one whose state is known to a row without a child. They are in two groups G,
+ *     `short` and `long`, of N segments of at most M rows; R rows are in any of them:
  *              past_inputs.L f32 (1, 1, C, F)  for each layer L with a state: what rows bring to it
  *              past_state.L f32 (P, heads, state, head_dim)  P known states; number 0 is zeros
  *              state_slots  i64 (1, 1, S, 3)  [0, 0, slot of row s]
- *              state_taps   i64 (N, M, K)     slots of each row of a segment (last) and its K - 1
+ *              state_taps   i64 (R, K)        slots of each row of segments (last) and of its K - 1
  *                                             ancestors; any slot where there is none
- *              state_seen   f32 (N, M, K, 1)  0 where there is none, else 1
- *              state_live   f32 (N, M, 1)     0 beyond the end of a segment, else 1
- *              state_roots  i64 (N)           the known state before each segment
- *              state_rows   i64 (S)           where row s is among the N * M of the segments
- *              state_saved  i64 (V)           segments whose last states are kept
- *              state_places i64 (V, 1)        numbers under which they are kept
+ *              state_seen   f32 (R, K, 1)     0 where there is none, else 1
+ *              state_own    i64 (S)           where row s is among the R
+ *              state_steps.G i64 (N, M)       rows of each segment, among the R
+ *              state_live.G f32 (N, M, 1)     0 beyond the end of a segment, else 1
+ *              state_roots.G i64 (N)          the known state before each segment
+ *              state_saved.G i64 (V)          segments whose last states are kept
+ *              state_rows   i64 (S)           where row s is among the N * M of both groups
+ *              state_places i64 (both V, 1)   numbers under which states are kept
  *     outputs  next_hidden  f32 (1, S, H)     all but the last stage (an output's name must differ
  *                                             from an input's)
  *              logits.N     f32 (L, part)     last stage: part N of the LM head, 0 to 7
@@ -64,6 +67,9 @@ import type { TokenRange } from "../head_parts.ts";
  * that a sum overflows.
  */
 export const MASKED: number = -1e9;
+
+/** Groups in which segments of rows with recurrent states are run, those of a group padded alike. */
+export const SEGMENT_GROUPS = ["short", "long"] as const;
 
 /** A constant of a graph that lies in a file. */
 export interface ExternalTensor {

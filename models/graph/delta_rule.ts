@@ -21,17 +21,17 @@ export function deltaRule(
   at: NodesAt,
   { of }: RecurrenceWeights,
 ): RecurrenceRule {
-  const { graph, geometry, recurrence } = stage;
+  const { graph, geometry } = stage;
   const { heads, head_dim, groups, state } = geometry.recurrence!;
   const width = heads * head_dim;
   const project = (x: Value, key: string) => linear(stage, `${at.path}/${key}_proj`, x, of(key));
   const vector = (key: string) => addend(stage, `${at.path}/${key}`, of(key));
   /** The vectors of each group with this length; a norm divides by length / sqrt(state). */
   const ofLength = (name: string, x: Value, length: number) => {
-    const each = at.reshaped(`${name}/groups`, x, [0, 0, groups, state]);
+    const each = at.reshaped(`${name}/groups`, x, [0, groups, state]);
     const gain = at.equal(state, length / Math.sqrt(state));
     const unit = at.rootMeanSquareNorm(name, each, gain, EPSILON / state);
-    return at.reshaped(`${name}/all`, unit, [0, 0, groups * state]);
+    return at.reshaped(`${name}/all`, unit, [0, groups * state]);
   };
   return {
     others: 2,
@@ -43,19 +43,18 @@ export function deltaRule(
       };
     },
     change(mixed, [write, step]) {
-      const [query, key, value] = at.split("mixed", mixed, 2, [
+      const [query, key, value] = at.split("mixed", mixed, 1, [
         ["reads", groups * state],
         ["writes", groups * state],
         ["written", width],
       ]);
-      const steps = stepsOf(stage, at, step, vector("step_bias"));
+      const steps = stepsOf(at, step, vector("step_bias"));
       return {
         query: ofLength("query", query, 1 / Math.sqrt(state)),
         key: ofLength("key", key, 1),
         value,
         decay: at.node("Mul", "decays", [steps, speeds(at, vector("decay"))]),
-        // Beyond the end of a segment nothing is replaced.
-        beta: at.node("Mul", "beta", [at.node("Sigmoid", "beta", [write]), recurrence!.live]),
+        beta: at.node("Sigmoid", "beta", [write]),
       };
     },
     output: (read) => read,

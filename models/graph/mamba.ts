@@ -49,28 +49,28 @@ export function mamba(
       return { gate, brought };
     },
     change(mixed, [step]) {
-      const [value, key, query] = at.split("mixed", mixed, 2, [
+      const [value, key, query] = at.split("mixed", mixed, 1, [
         ["written", width],
         ["writes", groups * state],
         ["reads", groups * state],
       ]);
-      const steps = stepsOf(stage, at, step, vector("step_bias"));
-      written = at.reshaped("heads", value, [0, 0, heads, head_dim]);
+      const steps = stepsOf(at, step, vector("step_bias"));
+      written = at.reshaped("heads", value, [0, heads, head_dim]);
       const stepped = at.node("Mul", "stepped", [
         written,
-        at.node("Unsqueeze", "stepped", [steps, graph.ints("/state/each", [3])]),
+        at.node("Unsqueeze", "stepped", [steps, graph.ints("/state/each", [2])]),
       ]);
       return {
         query,
         key,
-        value: at.reshaped("value", stepped, [0, 0, width]),
+        value: at.reshaped("value", stepped, [0, width]),
         decay: at.node("Mul", "decays", [steps, speeds(at, vector("decay"))]),
       };
     },
-    output: (read) =>
+    output: (read, own) =>
       at.node("Add", "output", [
-        at.reshaped("read", read, [0, 0, heads, head_dim]),
-        at.node("Mul", "skipped", [written, at.reshaped("skip", vector("skip"), [heads, 1])]),
+        at.reshaped("read", read, [0, heads, head_dim]),
+        at.node("Mul", "skipped", [own(written), at.reshaped("skip", vector("skip"), [heads, 1])]),
       ]),
     gated(rows, gate) {
       const first = shape.norm === "first";
@@ -83,13 +83,9 @@ export function mamba(
   };
 }
 
-/**
- * Steps (N, M, heads) from what rows brought: 0 beyond the end of a segment, where so nothing decays.
- */
-export function stepsOf({ recurrence }: StageScope, at: NodesAt, step: Value, bias: Value): Value {
-  const raised = at.node("Add", "raised", [step, bias]);
-  return at.node("Mul", "live", [at.node("Softplus", "step", [raised]), recurrence!.live]);
-}
+/** Steps (R, heads) from what rows brought. */
+export const stepsOf = (at: NodesAt, step: Value, bias: Value): Value =>
+  at.node("Softplus", "step", [at.node("Add", "raised", [step, bias])]);
 
 /** How fast states decay, (heads), from their logarithms: less than 0. */
 export const speeds = (at: NodesAt, logarithms: Value): Value =>

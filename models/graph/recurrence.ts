@@ -15,7 +15,7 @@ import { addend, type RecurrenceInputs, type StageScope, transposedTable } from 
 import { recurrenceChannels } from "../arch/mod.ts";
 import { silu } from "./activation.ts";
 import type { Value } from "./builder.ts";
-import { recurrenceNames } from "./contract.ts";
+import { recurrenceNames, SEGMENT_GROUPS } from "./contract.ts";
 import { deltaRule } from "./delta_rule.ts";
 import { mamba } from "./mamba.ts";
 import { NodesAt } from "./nodes_at.ts";
@@ -26,15 +26,22 @@ export function recurrenceInputs(
   { graph }: Pick<StageScope, "graph">,
   kernel: number,
 ): RecurrenceInputs {
-  const segments = ["segments", "steps"];
   return {
     slots: graph.input("state_slots", "i64", [1, 1, "rows", 3]),
-    taps: graph.input("state_taps", "i64", [...segments, kernel]),
-    seen: graph.input("state_seen", "f32", [...segments, kernel, 1]),
-    live: graph.input("state_live", "f32", [...segments, 1]),
-    roots: graph.input("state_roots", "i64", ["segments"]),
+    taps: graph.input("state_taps", "i64", ["brought", kernel]),
+    seen: graph.input("state_seen", "f32", ["brought", kernel, 1]),
+    own: graph.input("state_own", "i64", ["rows"]),
+    groups: SEGMENT_GROUPS.map((name) => {
+      const [segments, steps] = [`${name}_segments`, `${name}_steps`];
+      return {
+        name,
+        steps: graph.input(`state_steps.${name}`, "i64", [segments, steps]),
+        live: graph.input(`state_live.${name}`, "f32", [segments, steps, 1]),
+        roots: graph.input(`state_roots.${name}`, "i64", [segments]),
+        saved: graph.input(`state_saved.${name}`, "i64", [`${name}_saved`]),
+      };
+    }),
     rows: graph.input("state_rows", "i64", ["rows"]),
-    saved: graph.input("state_saved", "i64", ["saved"]),
     places: graph.input("state_places", "i64", ["saved", 1]),
   };
 }
@@ -66,7 +73,7 @@ export function recurrence(
   const { gate, brought } = rule.inputs(x);
   const size = channels + rule.others * heads;
   const rows = segmentRows(stage, at, layer, { brought, size });
-  const [mixable, ...others] = at.split("rows", rows, 3, [
+  const [mixable, ...others] = at.split("rows", rows, 2, [
     ["mixable", channels],
     ...Array.from({ length: rule.others }, (_, i): [string, number] => [`other${i}`, heads]),
   ]);
@@ -74,22 +81,23 @@ export function recurrence(
     at.node("Mul", "seen", [mixable, inputs.seen]),
     transposedTable(stage, `${path}/kernel`, weights.kernel),
   ]);
-  const sum = at.node("ReduceSum", "sum", [weighted, graph.ints("/state/sums", [2])], {
+  const sum = at.node("ReduceSum", "sum", [weighted, graph.ints("/state/sums", [1])], {
     keepdims: 0,
   });
   const summed = weights.kernelBias
     ? at.node("Add", "biased", [sum, addend(stage, `${path}/kernel_bias`, weights.kernelBias)])
     : sum;
-  /** What the rows themselves brought, (N, M, heads). */
-  const own = (other: Value, i: number) =>
-    at.node("Gather", `other${i}`, [other, graph.ints("/state/last", [-1], [])], { axis: 2 });
-  const change = rule.change(silu(graph, `${path}/mixed`, summed), others.map(own));
+  /** What the rows themselves brought, (R, heads). */
+  const last = (other: Value, i: number) =>
+    at.node("Gather", `other${i}`, [other, graph.ints("/state/last", [-1], [])], { axis: 1 });
+  const change = rule.change(silu(graph, `${path}/mixed`, summed), others.map(last));
   const read = changedStates(stage, at, layer, change);
-  const output = at.reshaped("all", rule.output(read), [1, -1, heads * head_dim]);
-  return rule.gated(at.node("Gather", "own", [output, inputs.rows], { axis: 1 }), gate);
+  const own = (value: Value) => at.node("Gather", "own", [value, inputs.own]);
+  const output = at.reshaped("all", rule.output(read, own), [1, -1, heads * head_dim]);
+  return rule.gated(output, gate);
 }
 
-/** Runs the segments over the known states and keeps some of the new ones -> (N, M, W). */
+/** Runs the segments over the known states and keeps some of the new ones -> (S, W). */
 function changedStates(
   { graph, geometry, recurrence: inputs }: StageScope,
   at: NodesAt,
@@ -100,33 +108,50 @@ function changedStates(
   const { heads, head_dim, state, groups } = geometry.recurrence!;
   const dims = ["states", heads, state, head_dim];
   graph.input(pastState, "f32", dims);
-  const past = at.node("Gather", "past", [pastState, inputs!.roots], { axis: 0 });
-  const [read, after] = [`${at.path}/read`, `${at.path}/after`];
-  graph.contrib("LinearAttention", `${at.path}/LinearAttention`, [
-    ...[query, key, value, past, decay],
-    ...(beta ? [beta] : []),
-  ], {
-    attributes: {
-      q_num_heads: groups,
-      kv_num_heads: heads,
-      update_rule: beta ? "gated_delta" : "gated",
-      scale: { float: 1 },
-    },
-    outputs: [read, after],
+  const parts = inputs!.groups.map(({ name, steps, live, roots, saved }) => {
+    const within = new NodesAt(graph, `${at.path}/${name}`);
+    const taken = (what: string, from: Value) => within.node("Gather", what, [from, steps]);
+    // Beyond the end of a segment nothing is written, and nothing decays.
+    const masked = (what: string, from: Value) =>
+      within.node("Mul", what, [taken(what, from), live]);
+    const past = within.node("Gather", "past", [pastState, roots]);
+    const [read, after] = [`${within.path}/read`, `${within.path}/after`];
+    graph.contrib("LinearAttention", `${within.path}/LinearAttention`, [
+      taken("query", query),
+      masked("key", key),
+      taken("value", value),
+      past,
+      masked("decay", decay),
+      ...(beta ? [taken("beta", beta)] : []),
+    ], {
+      attributes: {
+        q_num_heads: groups,
+        kv_num_heads: heads,
+        update_rule: beta ? "gated_delta" : "gated",
+        scale: { float: 1 },
+      },
+      outputs: [read, after],
+    });
+    return {
+      read: within.reshaped("rows", read, [-1, heads * head_dim]),
+      kept: within.node("Gather", "kept", [after, saved]),
+    };
   });
+  const joined = (what: "read" | "kept") =>
+    at.node("Concat", what, parts.map((part) => part[what]), { axis: 0 });
   // The buffer is input and output at once, so that only the kept states are written.
   graph.node("ScatterND", `${at.path}/states/ScatterND`, [
     pastState,
     inputs!.places,
-    at.node("Gather", "kept", [after, inputs!.saved], { axis: 0 }),
+    joined("kept"),
   ], { outputs: [presentState] });
   graph.output(presentState, "f32", dims);
-  return read;
+  return at.node("Gather", "read", [joined("read"), inputs!.rows]);
 }
 
 /**
  * Writes what the frame's rows bring (1, S, F) to their slots, and looks up what the rows of all
- * segments and their ancestors brought -> (N, M, K, F).
+ * segments and their ancestors brought -> (R, K, F).
  */
 function segmentRows(
   { graph, recurrence: inputs }: StageScope,
@@ -144,7 +169,6 @@ function segmentRows(
   });
   graph.output(presentInputs, "f32", dims);
   const ones = graph.ints("/state/ones", [0, 1]);
-  // Operators are much slower on six axes than on four.
   return at.node("Squeeze", "rows", [
     at.node("Gather", "rows", [presentInputs, inputs!.taps], { axis: 2 }),
     ones,

@@ -17,17 +17,17 @@ export interface RecurrenceWeights {
   optional(key: string): Weight | undefined;
 }
 
-/** What the rows of segments do with the states. Shapes: N segments of M rows. */
+/** What rows do with the states. Shapes: R rows. */
 export interface StateChange {
-  /** With what states are read, (N, M, groups * state). */
+  /** With what states are read, (R, groups * state). */
   query: Value;
-  /** Where in the states is written, (N, M, groups * state). */
+  /** Where in the states is written, (R, groups * state). */
   key: Value;
-  /** What is written, (N, M, W). */
+  /** What is written, (R, W). */
   value: Value;
-  /** Logarithms by which states decay, (N, M, heads). */
+  /** Logarithms by which states decay, (R, heads). */
   decay: Value;
-  /** How much of what stood there is replaced, (N, M, heads); undefined: it is added to that. */
+  /** How much of what stood there is replaced, (R, heads); undefined: it is added to that. */
   beta?: Value;
 }
 
@@ -40,13 +40,10 @@ export interface RecurrenceRule {
   inputs(x: Value): { gate: Value; brought: Value };
   /** Numbers of each head that are brought and not convolved. */
   others: number;
-  /**
-   * From what was convolved (N, M, C) and what was not (N, M, heads), each: what happens to the
-   * states.
-   */
+  /** From what was convolved (R, C) and what was not (R, heads), each: what happens to the states. */
   change(mixed: Value, others: Value[]): StateChange;
-  /** From what was read (N, M, W): what is gated. */
-  output(read: Value): Value;
+  /** From what the frame's rows read (S, W): what is gated. `own` gives their rows of (R, ..). */
+  output(read: Value, own: (rows: Value) => Value): Value;
   /** From the frame's rows (1, S, W) and their gates: what is projected, (1, S, W). */
   gated(rows: Value, gate: Value): Value;
 }

@@ -10,7 +10,7 @@
  * @module
  */
 import { stateCount, stateElements } from "../../models/mod.ts";
-import type { StateCache } from "../../models/graph/contract.ts";
+import { SEGMENT_GROUPS, type StateCache } from "../../models/graph/contract.ts";
 import { OrtTensor, type OrtTensors } from "./ort.ts";
 import type { Slots } from "./slots.ts";
 
@@ -246,41 +246,58 @@ export class RecurrentStates {
     },
   ): OrtTensors {
     const kernel = this.#kernel;
-    const steps = segments.reduce((most, { slots: { length } }) => Math.max(most, length), 0);
-    const count = segments.length * steps;
-    const taps = new BigInt64Array(count * kernel).fill(BigInt(base - first));
-    const seen = new Float32Array(count * kernel);
-    const live = new Float32Array(count);
-    const places = new BigInt64Array(rows);
-    for (const [n, segment] of segments.entries()) {
-      for (const [step, own] of segment.slots.entries()) {
-        const at = n * steps + step;
-        live[at] = 1;
-        if (own >= base) places[own - base] = BigInt(at);
-        let slot = own;
-        for (let tap = kernel - 1; tap >= 0 && slot >= 0; tap--, slot = slots.parent(slot)) {
-          taps[at * kernel + tap] = BigInt(slot - first);
-          seen[at * kernel + tap] = 1;
-        }
+    /** The rows of all segments: their places among them, by slot. */
+    const places = new Map<number, number>();
+    for (const { slots: path } of segments) {
+      for (const slot of path) if (!places.has(slot)) places.set(slot, places.size);
+    }
+    const taps = new BigInt64Array(places.size * kernel).fill(BigInt(base - first));
+    const seen = new Float32Array(places.size * kernel);
+    for (const [own, at] of places) {
+      let slot = own;
+      for (let tap = kernel - 1; tap >= 0 && slot >= 0; tap--, slot = slots.parent(slot)) {
+        taps[at * kernel + tap] = BigInt(slot - first);
+        seen[at * kernel + tap] = 1;
       }
     }
     const own = new BigInt64Array(3 * rows);
     for (let row = 0; row < rows; row++) own[3 * row + 2] = BigInt(base - first + row);
-    const ends = segments.map(endOf);
-    const saved = [...kept.values()].map((slot) => ends.indexOf(slot));
-    const dims = [segments.length, steps];
-    const longs = (values: BigInt64Array<ArrayBuffer>, shape: number[]) =>
-      new OrtTensor("int64", values, shape);
-    const listed = (values: number[]) => BigInt64Array.from(values, BigInt);
+    const numberOf = new Map([...kept].map(([number, slot]) => [slot, number]));
+    const feeds: OrtTensors = {};
+    const stepOf = new Int32Array(rows);
+    const numbers: number[] = [];
+    let before = 0;
+    for (const [g, group] of grouped(segments).entries()) {
+      const steps = group.at(-1)?.slots.length ?? 0;
+      const indices = new Int32Array(group.length * steps);
+      const live = new Float32Array(group.length * steps);
+      for (const [n, { slots: path }] of group.entries()) {
+        for (const [step, slot] of path.entries()) {
+          const at = n * steps + step;
+          indices[at] = places.get(slot)!;
+          live[at] = 1;
+          if (slot >= base) stepOf[slot - base] = before + at;
+        }
+      }
+      before += indices.length;
+      const saved = [...group.keys()].filter((n) => numberOf.has(endOf(group[n])));
+      numbers.push(...saved.map((n) => numberOf.get(endOf(group[n]))!));
+      const name = SEGMENT_GROUPS[g];
+      const dims = [group.length, steps];
+      feeds[`state_steps.${name}`] = int64(indices, dims);
+      feeds[`state_live.${name}`] = new OrtTensor("float32", live, [...dims, 1]);
+      feeds[`state_roots.${name}`] = int64(group.map(({ root }) => root), [group.length]);
+      feeds[`state_saved.${name}`] = int64(saved, [saved.length]);
+    }
+    const placesOf = Array.from({ length: rows }, (_, row) => places.get(base + row)!);
     return {
-      state_slots: longs(own, [1, 1, rows, 3]),
-      state_taps: longs(taps, [...dims, kernel]),
-      state_seen: new OrtTensor("float32", seen, [...dims, kernel, 1]),
-      state_live: new OrtTensor("float32", live, [...dims, 1]),
-      state_roots: longs(listed(segments.map(({ root }) => root)), [segments.length]),
-      state_rows: longs(places, [rows]),
-      state_saved: longs(listed(saved), [saved.length]),
-      state_places: longs(listed([...kept.keys()]), [saved.length, 1]),
+      ...feeds,
+      state_slots: new OrtTensor("int64", own, [1, 1, rows, 3]),
+      state_taps: new OrtTensor("int64", taps, [places.size, kernel]),
+      state_seen: new OrtTensor("float32", seen, [places.size, kernel, 1]),
+      state_own: int64(placesOf, [rows]),
+      state_rows: int64(stepOf, [rows]),
+      state_places: int64(numbers, [numbers.length, 1]),
     };
   }
 
@@ -302,6 +319,24 @@ export class RecurrentStates {
     this.#tensors = undefined;
   }
 }
+
+/**
+ * The segments in two groups, of short and of long ones, each by length: so that those of a group,
+ * which are as long as its longest, have least rows together. The first may be empty.
+ */
+function grouped(segments: readonly Segment[]): [Segment[], Segment[]] {
+  const sorted = [...segments].sort((a, b) => a.slots.length - b.slots.length);
+  const rows = (group: readonly Segment[]) => group.length * (group.at(-1)?.slots.length ?? 0);
+  let [best, least] = [0, Infinity];
+  for (let cut = 0; cut < sorted.length; cut++) {
+    const sum = rows(sorted.slice(0, cut)) + rows(sorted.slice(cut));
+    if (sum < least) [best, least] = [cut, sum];
+  }
+  return [sorted.slice(0, best), sorted.slice(best)];
+}
+
+const int64 = (values: ArrayLike<number>, dims: number[]): OrtTensor =>
+  new OrtTensor("int64", BigInt64Array.from(Array.from(values), BigInt), dims);
 
 const endOf = ({ slots }: Segment): number => slots.at(-1)!;
 

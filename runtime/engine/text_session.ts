@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { type HeadGraph, MASKED, type StageGraph } from "../../models/graph/contract.ts";
+import {
+  type HeadGraph,
+  MASKED,
+  SEGMENT_GROUPS,
+  type StageGraph,
+} from "../../models/graph/contract.ts";
 import type { Geometry } from "../../models/mod.ts";
 import { engineError, reason } from "./errors.ts";
 import { heldLibrary } from "./library.ts";
@@ -214,16 +219,27 @@ function convolutionFeeds(rows: number, kernel: number): OrtTensors {
 /** The inputs of recurrences over a chain, which is one segment; see `models/graph/contract.ts`. */
 function recurrenceFeeds(rows: number, kernel: number): OrtTensors {
   const { own, taps, seen } = chainTaps(rows, kernel);
-  return {
+  const numbers = Array.from({ length: rows }, (_, i) => i);
+  const each = (dims: number[], values: number[] = numbers) =>
+    new OrtTensor("int64", int64(values), dims);
+  const feeds: OrtTensors = {
     state_slots: own,
-    state_taps: new OrtTensor("int64", taps, [1, rows, kernel]),
-    state_seen: new OrtTensor("float32", seen, [1, rows, kernel, 1]),
-    state_live: new OrtTensor("float32", new Float32Array(rows).fill(1), [1, rows, 1]),
-    state_roots: new OrtTensor("int64", int64([0]), [1]),
-    state_rows: new OrtTensor("int64", int64(Array.from({ length: rows }, (_, i) => i)), [rows]),
-    state_saved: new OrtTensor("int64", int64([]), [0]),
-    state_places: new OrtTensor("int64", int64([]), [0, 1]),
+    state_taps: new OrtTensor("int64", taps, [rows, kernel]),
+    state_seen: new OrtTensor("float32", seen, [rows, kernel, 1]),
+    state_own: each([rows]),
+    state_rows: each([rows]),
+    state_places: each([0, 1], []),
   };
+  for (const [g, name] of SEGMENT_GROUPS.entries()) {
+    const count = g === 0 ? 0 : 1;
+    const steps = count === 0 ? [] : numbers;
+    const live = new Float32Array(steps.length).fill(1);
+    feeds[`state_steps.${name}`] = each([count, steps.length], steps);
+    feeds[`state_live.${name}`] = new OrtTensor("float32", live, [count, steps.length, 1]);
+    feeds[`state_roots.${name}`] = each([count], Array(count).fill(0));
+    feeds[`state_saved.${name}`] = each([0], []);
+  }
+  return feeds;
 }
 
 /** Bias f32 (rows, rows) of a chain of rows, each of which sees `window` rows, its own included. */

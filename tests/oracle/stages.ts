@@ -171,18 +171,24 @@ export class StageChain {
       return path;
     });
     const steps = Math.max(...paths.map((path) => path.length));
-    const each = paths.flatMap((path) =>
-      Array.from({ length: steps }, (_, i) => this.#path(path[i] ?? -1, kernel))
-    );
+    const all = Array.from(this.#rows.keys());
+    const taps = all.map((slot) => this.#path(slot, kernel)).flat();
+    const each = paths.flatMap((path) => Array.from({ length: steps }, (_, i) => path[i] ?? -1));
     const dims = [slots.length, steps];
     return {
       state_slots: longs(slots.flatMap((slot) => [0, 0, slot]), [1, 1, slots.length, 3]),
-      state_taps: longs(each.flat().map((slot) => Math.max(slot, 0)), [...dims, kernel]),
-      state_seen: floats(each.flat().map((slot) => slot < 0 ? 0 : 1), [...dims, kernel, 1]),
-      state_live: floats(each.map((path) => path.at(-1)! < 0 ? 0 : 1), [...dims, 1]),
-      state_roots: longs(slots.map(() => 0), [slots.length]),
+      state_taps: longs(taps.map((slot) => Math.max(slot, 0)), [all.length, kernel]),
+      state_seen: floats(taps.map((slot) => slot < 0 ? 0 : 1), [all.length, kernel, 1]),
+      state_own: longs(slots, [slots.length]),
+      "state_steps.short": longs([], [0, 0]),
+      "state_live.short": floats([], [0, 0, 1]),
+      "state_roots.short": longs([], [0]),
+      "state_saved.short": longs([], [0]),
+      "state_steps.long": longs(each.map((slot) => Math.max(slot, 0)), dims),
+      "state_live.long": floats(each.map((slot) => slot < 0 ? 0 : 1), [...dims, 1]),
+      "state_roots.long": longs(slots.map(() => 0), [slots.length]),
+      "state_saved.long": longs([], [0]),
       state_rows: longs(paths.map((path, i) => i * steps + path.length - 1), [slots.length]),
-      state_saved: longs([], [0]),
       state_places: longs([], [0, 1]),
     };
   }
