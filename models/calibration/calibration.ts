@@ -6,7 +6,7 @@
 import { factorOf, type WindowFactor } from "./factor.ts";
 
 /** Version of the calibrated bytes, part of a model's source hash: raise it when they change. */
-export const CALIBRATION_VERSION = 2;
+export const CALIBRATION_VERSION = 3;
 
 /**
  * Inputs of a window, a multiple of every block. A larger one leaves less of the errors and takes
@@ -20,6 +20,8 @@ export interface Gram {
   keys: string[];
   /** Of projections of experts: the expert whose rows these are. @default all rows of the layer */
   expert?: number;
+  /** Rows that were read. */
+  rows: number;
   /** f32 (size, size), from input `first` on. */
   windows: { first: number; size: number; values: Float32Array }[];
 }
@@ -46,8 +48,9 @@ export type Factors = ReadonlyMap<string, readonly FactorWindows[]>;
 /** Factors a layer's Gram matrices. */
 export function factorsOf(grams: readonly Gram[]): Factors {
   const factors = new Map<string, FactorWindows[]>();
-  for (const { keys, windows, expert } of grams) {
-    const compute = () => windows.map(({ first, size, values }) => factorOf(values, first, size));
+  for (const { keys, windows, expert, rows } of grams) {
+    const compute = () =>
+      windows.map(({ first, size, values }) => factorOf(values, { first, size, rows }));
     if (expert === undefined) {
       let found: WindowFactor[] | undefined;
       for (const key of keys) factors.set(key, [() => found ??= compute()]);

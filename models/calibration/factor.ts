@@ -11,10 +11,16 @@
  */
 
 /**
- * Added to the diagonal of a Gram matrix, as a share of the diagonal's mean: so matrices of fewer
- * rows than inputs, and those of inputs that are always 0, can be inverted.
+ * What is added to the diagonal of a Gram matrix of `size` inputs over `rows` rows, as a share of
+ * the diagonal's mean. Inputs that go together by chance alone, as some do in few rows, must not make
+ * up for each other's errors in other texts; of random rows chance widens the spectrum by
+ * `(1 + sqrt(g))^2 - 1` with g = size / rows (Marchenko-Pastur), and half of that is added.
+ *
+ * Measured on the last projection of an MLP (704 inputs, windows of 512) by the error over other
+ * texts: 0.3 was best of 7857 rows, 1 of 1500, 3 of 300 and 3 to 10 of 60. With 0.01 the error was
+ * 0.88 times that of plain rounding after 1500 rows, and 1.6 times after 300.
  */
-const DAMPING = 0.01;
+const dampingOf = (size: number, rows: number): number => Math.sqrt(size / rows) + size / rows / 2;
 
 /** Inputs in a row of a projection whose errors are made up for among each other. */
 export interface WindowFactor {
@@ -30,14 +36,17 @@ export interface WindowFactor {
 }
 
 /**
- * The factor of a window, from its Gram matrix f32 (size, size). Where no row was seen, errors are
- * not made up for.
+ * The factor of a window of `size` inputs from number `first` on, from its Gram matrix f32 (size,
+ * size) over `rows` rows. Where no row was seen, errors are not made up for.
  */
-export function factorOf(gram: Float32Array, first: number, size: number): WindowFactor {
+export function factorOf(
+  gram: Float32Array,
+  { first, size, rows }: { first: number; size: number; rows: number },
+): WindowFactor {
   if (gram.every((x) => x === 0)) {
     return { first, size, couplings: new Float64Array(size * size) };
   }
-  const inverse = invertedRoot(gram, size);
+  const inverse = invertedRoot(gram, size, dampingOf(size, rows));
   const couplings = new Float64Array(size * size);
   for (let i = 0; i < size; i++) {
     const own = inverse[i * size + i];
@@ -46,11 +55,14 @@ export function factorOf(gram: Float32Array, first: number, size: number): Windo
   return { first, size, couplings };
 }
 
-/** U (n, n), upper triangular, row-major, with U^T U the inverse of the damped matrix. */
-function invertedRoot(gram: Float32Array, n: number): Float64Array {
+/**
+ * U (n, n), upper triangular, row-major, with U^T U the inverse of the matrix to whose diagonal
+ * `share` of its mean is added.
+ */
+function invertedRoot(gram: Float32Array, n: number, share: number): Float64Array {
   let trace = 0;
   for (let i = 0; i < n; i++) trace += gram[i * n + i];
-  const damping = trace > 0 ? DAMPING * trace / n : 1;
+  const damping = share * trace / n;
   // R, upper triangular with R R^T the damped matrix, from its last row up.
   const root = new Float64Array(n * n);
   for (let i = n - 1; i >= 0; i--) {

@@ -34,11 +34,12 @@ function solve(a: number[][], b: number[]): number[] {
 Deno.test("factorOf() says how later weights make up best for an error", () => {
   const n = 9;
   const gram = gramOf(n, 40);
-  const { couplings, first, size } = factorOf(gram, 3, n);
+  const { couplings, first, size } = factorOf(gram, { first: 3, size: n, rows: 40 });
   assert.deepEqual([first, size], [3, n]);
   let trace = 0;
   for (let i = 0; i < n; i++) trace += gram[i * n + i];
-  const h = (i: number, j: number) => gram[i * n + j] + (i === j ? 0.01 * trace / n : 0);
+  const h = (i: number, j: number) =>
+    gram[i * n + j] + (i === j ? (Math.sqrt(n / 40) + n / 80) * trace / n : 0);
   for (let i = 0; i < n - 1; i++) {
     // The least of (e + d) H (e + d) over d of the later weights: H_dd d = -H_de e.
     const later = Array.from({ length: n - i - 1 }, (_, k) => i + 1 + k);
@@ -52,8 +53,9 @@ Deno.test("factorOf() says how later weights make up best for an error", () => {
 Deno.test("factorOf() takes inputs that are always 0 and fewer rows than inputs", () => {
   const gram = gramOf(6, 2);
   for (let i = 0; i < 6; i++) gram[i * 6 + 4] = gram[4 * 6 + i] = 0;
-  const { couplings } = factorOf(gram, 0, 6);
+  const { couplings } = factorOf(gram, { first: 0, size: 6, rows: 2 });
   assert.ok(couplings.every(Number.isFinite));
   assert.equal(couplings[5 * 6 + 4], 0);
-  assert.ok(factorOf(new Float32Array(9), 0, 3).couplings.every((value) => Math.abs(value) === 0));
+  const none = factorOf(new Float32Array(9), { first: 0, size: 3, rows: 0 });
+  assert.ok(none.couplings.every((value) => Math.abs(value) === 0));
 });

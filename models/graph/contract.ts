@@ -135,8 +135,11 @@ export interface GramOutput {
   layer: number;
   /** The projections, by their short names in the layer's group. */
   keys: string[];
-  /** Number of the expert whose rows these are. @default all rows of the layer */
-  expert?: number;
+  /**
+   * Of projections of experts: the expert whose rows these are, and the output f32 [1] that counts
+   * them. @default all rows of the layer
+   */
+  expert?: { number: number; rows: string };
   /** Elements of a row. */
   inputs: number;
   /** Windows on the diagonal of the matrix, f32 (size, size), from input `first` on. */

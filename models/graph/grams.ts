@@ -68,9 +68,21 @@ export class Grams {
     this.#outputs.set(x, {
       layer,
       keys: [key],
-      ...(expert !== undefined && { expert }),
+      ...(expert !== undefined && {
+        expert: { number: expert, rows: this.#count(path, rows, `gram.${layer}.${key}.${expert}`) },
+      }),
       inputs,
       windows,
     });
+  }
+
+  /** Adds an output f32 [1] with the number of rows of `x` (rows, n). */
+  #count(path: string, x: Value, name: string): string {
+    const graph = this.#graph;
+    const count = graph.node("Shape", `${path}/gram/Shape`, [x], { attributes: { end: 1 } });
+    const output = `${name}.rows`;
+    graph.node("Cast", `${path}/gram/Cast`, [count], { attributes: { to: 1 }, outputs: [output] });
+    graph.output(output, "f32", [1]);
+    return output;
   }
 }

@@ -43,6 +43,7 @@ Deno.test("convertGroup() makes up for the errors of each expert by its own rows
   const grams = Array.from({ length: EXPERTS }, (_, expert) => ({
     keys: [KEY],
     expert,
+    rows: 40,
     windows: [{ first: 0, size: INPUTS, values: gramOf() }],
   }));
   const factors = factorsOf(grams).get(KEY)!;

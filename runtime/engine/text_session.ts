@@ -44,8 +44,8 @@ export class TextLayer implements Disposable {
 
   /**
    * Runs a text from its first row on. Returns what the layer gives, f32 (rows, hidden): the normed
-   * rows, if it is the model's last one. Adds the Gram matrices of the text, if the graph has such
-   * outputs, to those in `grams`, by the names of the outputs. Throws `engine_failed` (group
+   * rows, if it is the model's last one. Adds the Gram matrices of the text and the rows of experts,
+   * if the graph has such outputs, to those in `grams`, by the names of the outputs. Throws `engine_failed` (group
    * `engine`).
    */
   async run(
@@ -95,12 +95,14 @@ export class TextLayer implements Disposable {
       feeds[past] = results[present] = new OrtTensor("float32", zeros, [1, ...dims]);
     }
     const found = new Map<string, Float32Array<ArrayBuffer>>();
-    for (const { windows } of this.#graph.grams ?? []) {
-      for (const { name, size } of windows) {
-        const values = new Float32Array(size * size);
-        found.set(name, values);
-        results[name] = new OrtTensor("float32", values, [size, size]);
-      }
+    const gather = (name: string, dims: number[]) => {
+      const values = new Float32Array(dims.reduce((a, b) => a * b, 1));
+      found.set(name, values);
+      results[name] = new OrtTensor("float32", values, dims);
+    };
+    for (const { windows, expert } of this.#graph.grams ?? []) {
+      for (const { name, size } of windows) gather(name, [size, size]);
+      if (expert) gather(expert.rows, [1]);
     }
     await compute(this.#session, feeds, results);
     for (const [name, values] of found) {

@@ -184,10 +184,12 @@ Deno.test(
         await layer.run({ hidden: rows }, sums);
         const gramOf = (key: string, expert?: number) => {
           const found = graph.grams!.find((gram) =>
-            gram.keys.includes(`mlp.experts.${key}`) && gram.expert === expert
+            gram.keys.includes(`mlp.experts.${key}`) && gram.expert?.number === expert
           )!;
+          if (expert !== undefined) rowsSeen += sums.get(found.expert!.rows)![0];
           return sums.get(found.windows[0].name)!;
         };
+        let rowsSeen = 0;
         // One row x was read: the matrix is x x^T, which gives x but for its sign.
         const whole = gramOf("up");
         const largest = Array.from({ length: hidden }, (_, i) => whole[i * hidden + i])
@@ -219,6 +221,7 @@ Deno.test(
           });
         });
         assert.equal(matches.length, 1);
+        assert.ok(rowsSeen >= experts!.active, `${rowsSeen}`);
       }
       assert.ok(seen.size > experts!.active);
     });

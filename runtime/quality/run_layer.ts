@@ -48,10 +48,15 @@ export async function runLayer(
     }
   }
   await Deno.remove(graph.path);
+  const rows = after.reduce((sum, text) => sum + rowsOf(text, geometry.hidden), 0);
   const grams = (graph.grams ?? []).map(({ keys, expert, windows }): Gram => ({
     keys,
-    ...(expert !== undefined && { expert }),
+    ...(expert && { expert: expert.number }),
+    rows: expert ? sums.get(expert.rows)![0] : rows,
     windows: windows.map(({ name, first, size }) => ({ first, size, values: sums.get(name)! })),
   }));
   return { texts: after, grams };
 }
+
+const rowsOf = (text: TextRows, hidden: number): number =>
+  "tokens" in text ? text.tokens.length : text.hidden.length / hidden;
