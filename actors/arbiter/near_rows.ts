@@ -121,7 +121,8 @@ export class NearRows implements MorePlaces {
       cache,
       rows: Math.max(this.window + BEHIND_ROWS, ANCHOR_SHARE * slots),
     });
-    const wished = needed.size + spare + anchored.length;
+    // Where texts are short yet, it grows with the arena, and not by each slack.
+    const wished = Math.max(needed.size + spare + anchored.length, this.opening(wanted, slots));
     // It shrinks only where that gives much back, since each change copies all rows.
     const fits = wished <= this.capacity && 2 * wished > this.capacity;
     const capacity = fits && this.capacity <= most
