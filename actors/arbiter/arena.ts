@@ -18,7 +18,7 @@ import { frameOf } from "./loading.ts";
 import { LateBook } from "./late_book.ts";
 import { MaskBook } from "./mask_book.ts";
 import { type Layout, Memory, type MemoryOptions, type Room } from "./memory.ts";
-import { LateMask } from "./request.ts";
+import { LateMask } from "./request_masks.ts";
 import { rebuildFrames, type RebuildPlan, segmentsOf } from "./rebuild.ts";
 import { rebuiltNear } from "./rebuilt_near.ts";
 import type { Requests } from "./requests.ts";

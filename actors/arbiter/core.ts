@@ -143,7 +143,7 @@ export class ArbiterCore {
     const request = this.#requests.find(rows.generation);
     if (!request) return;
     // Shards of the head are told a frame's masks with its rows: they know no late ones.
-    if (this.#o.shards && request.defer(rows)) return;
+    if (this.#o.shards && request.masks.defer(rows)) return;
     this.#add(request, rows);
   }
 
@@ -151,8 +151,8 @@ export class ArbiterCore {
   mask(message: MaskMessage): void {
     const request = this.#requests.find(message.generation);
     if (!request) return;
-    this.#arena.settled(request.settle(message));
-    for (const rows of request.undeferred()) this.#add(request, rows);
+    this.#arena.settled(request.masks.settle(message));
+    for (const rows of request.masks.undeferred()) this.#add(request, rows);
   }
 
   #add(request: ArbiterRequest, rows: RowsMessage): void {

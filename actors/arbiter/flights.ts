@@ -5,7 +5,8 @@
  */
 import type { StageTrace } from "../pipeline/mod.ts";
 import type { HeadAnswers } from "./head_answers.ts";
-import type { ArbiterRequest, PendingRow, RowMask } from "./request.ts";
+import type { ArbiterRequest, PendingRow } from "./request.ts";
+import type { RowMask } from "./request_masks.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameTrace } from "./usage.ts";
 

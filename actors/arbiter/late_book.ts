@@ -5,7 +5,7 @@
  * @module
  */
 import { type LateMaskMessage, MOST_LATE_MASKS } from "../pipeline/mod.ts";
-import type { RowMask } from "./request.ts";
+import type { RowMask } from "./request_masks.ts";
 
 /** See the module's text. */
 export class LateBook {

@@ -7,7 +7,7 @@
  * @module
  */
 import { LATE_MASK } from "../pipeline/mod.ts";
-import { LateMask, type RowMask } from "./request.ts";
+import { LateMask, type RowMask } from "./request_masks.ts";
 
 /**
  * Masks that the stages keep. Rows of one frame may name more: it is far fewer than stages allow.

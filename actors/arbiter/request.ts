@@ -3,26 +3,13 @@
  *
  * @module
  */
-import type { MaskMessage, OpenMessage, RequestUsage, RowsMessage } from "./messages.ts";
-import type { AnnouncedMask, Shape } from "../pipeline/mod.ts";
+import type { OpenMessage, RequestUsage, RowsMessage } from "./messages.ts";
+import type { Shape } from "../pipeline/mod.ts";
 import { OrreryError } from "../system/mod.ts";
+import { plannedPieces } from "./prompt_pieces.ts";
+import { type LateMask, RequestMasks, type RowMask } from "./request_masks.ts";
 import type { Row } from "./row_pool.ts";
 import type { FrameLog } from "./usage.ts";
-
-/**
- * Rows of a piece of a prompt where neither the request nor the plan says. Larger pieces were
- * measured to be slower on slow cores.
- */
-const PIECE_ROWS = 64;
-
-/** A mask as a Generation announced it: rows that name it share this object. */
-export type RowMask = Pick<AnnouncedMask, "bits">;
-
-/** A mask that its rows are sent without: it comes while their frames are under way. */
-export class LateMask {
-  /** What has come: a mask, or `undefined` in it: every token may follow; undefined: nothing yet. */
-  settled?: { mask?: RowMask };
-}
 
 /** A row that waits to be sent, or is under way. */
 export class PendingRow {
@@ -116,12 +103,8 @@ export class ArbiterRequest {
   readonly #parents: number[] = [];
   /** Drafts that have neither come true nor been dropped, by number. */
   readonly #draft = new Map<number, PendingRow>();
-  /** Masks that the Generation may name, by its numbers. */
-  readonly #masks = new Map<number, RowMask>();
-  /** Late masks that were named or have come, and not both. */
-  readonly #late = new Map<number, LateMask>();
-  /** Messages that wait for a late mask, see {@linkcode ArbiterRequest.defer}. */
-  #deferred: RowsMessage[] = [];
+  /** Masks that the Generation may name, and messages that wait for them. */
+  readonly masks: RequestMasks;
   /** Prompts that have rows left to send: its own and those of branches. */
   jobs: PrefillJob[] = [];
   /** Decode rows that wait to be sent. */
@@ -180,7 +163,8 @@ export class ArbiterRequest {
     const all = open.hidden === "all" || open.scored === true;
     if (all) this.open = { ...open, reuse: false };
     const { prompt, held, first_mask: first } = open;
-    if (first) this.#masks.set(first.id, { bits: first.bits });
+    this.masks = new RequestMasks((what) => badRows(this, what));
+    if (first) this.masks.announce(first);
     this.rows.length = prompt.length;
     for (let i = 0; i < prompt.length; i++) this.#parents.push(i - 1);
     this.#addJob(
@@ -196,9 +180,9 @@ export class ArbiterRequest {
           kind: "prefill",
           reach: 1,
           dead: false,
-          ...(i === prompt.length - 1 && { held, mask: first && this.#mask(first.id) }),
+          ...(i === prompt.length - 1 && { held, mask: first && this.masks.get(first.id) }),
         })),
-      { pieces: open.pieces ?? planned(shape, prompt.length), prompt: true },
+      { pieces: open.pieces ?? plannedPieces(shape, prompt.length), prompt: true },
     );
   }
 
@@ -208,45 +192,17 @@ export class ArbiterRequest {
   }
 
   /**
-   * Keeps a message back until its late masks have come, for a pipeline that cannot take them, and all
-   * messages behind it. Returns whether it was kept.
-   */
-  defer(message: RowsMessage): boolean {
-    const waits = message.late_masks?.some((id) => !this.#late.get(id)?.settled);
-    if (!waits && this.#deferred.length === 0) return false;
-    this.#deferred.push(message);
-    return true;
-  }
-
-  /** Messages that wait for no late mask any more, in order. */
-  *undeferred(): Generator<RowsMessage> {
-    const deferred = this.#deferred;
-    this.#deferred = [];
-    for (const message of deferred) if (!this.defer(message)) yield message;
-  }
-
-  /**
-   * A late mask has come: `mask` is its number among all of the request's masks, whose bits are these;
-   * -1: every token may follow.
-   */
-  settle({ late, mask: id, bits }: MaskMessage): LateMask {
-    const known = id < 0 ? undefined : this.#masks.get(id) ?? { bits };
-    if (known) this.#masks.set(id, known);
-    return this.#named(late, { mask: known });
-  }
-
-  /**
    * Takes rows to run. Throws group `actor`, code `bad_rows` where numbers or parents are wrong.
    */
   add(
     message: RowsMessage,
     shape: Shape,
   ): void {
-    for (const { id, bits } of message.masks ?? []) this.#masks.set(id, { bits });
+    for (const mask of message.masks ?? []) this.masks.announce(mask);
     if (message.prompt_mask !== undefined) this.#release(message.prompt_mask);
     if (message.certain) this.#confirm(message.certain);
     if (message.tokens.length > 0) this.#add(message, shape);
-    for (const id of message.drop_masks ?? []) this.#masks.delete(id);
+    for (const id of message.drop_masks ?? []) this.masks.drop(id);
     if (!message.more) this.#back();
   }
 
@@ -272,7 +228,7 @@ export class ArbiterRequest {
     const wanted = new Set(want);
     const masks = new Map<number, RowMask | LateMask | undefined>();
     want_masks?.forEach((id, i) => {
-      masks.set(want[i], late_masks?.includes(id) ? this.#named(id) : this.#mask(id));
+      masks.set(want[i], late_masks?.includes(id) ? this.masks.late(id) : this.masks.get(id));
     });
     const pending: PendingRow[] = [];
     this.rows.length = first + n;
@@ -300,7 +256,7 @@ export class ArbiterRequest {
       if (this.#parents[parent] === DEAD) this.#parents[number] = DEAD;
     }
     const alive = pending.filter((p) => !p.dead);
-    if (kind === "prefill") this.#addJob(alive, { pieces: planned(shape, n), prompt: false });
+    if (kind === "prefill") this.#addJob(alive, { pieces: plannedPieces(shape, n), prompt: false });
     else if (kind === "decode") this.decodes.push(...alive);
     else this.drafts.push(...alive);
     if (kind !== "draft") this.#returning += kind === "decode" ? n : 1;
@@ -455,30 +411,12 @@ export class ArbiterRequest {
     };
   }
 
-  /** The mask with this number, -1: none. */
-  #mask(id: number): RowMask | undefined {
-    if (id < 0) return undefined;
-    const mask = this.#masks.get(id);
-    if (!mask) throw badRows(this, `mask ${id}, which was not announced`);
-    return mask;
-  }
-
-  /** A late mask that is named now, or has come (`settled`); it is forgotten when it was both. */
-  #named(id: number, settled?: LateMask["settled"]): LateMask {
-    const late = this.#late.get(id);
-    const whole = late ?? new LateMask();
-    if (late) this.#late.delete(id);
-    else this.#late.set(id, whole);
-    whole.settled ??= settled;
-    return whole;
-  }
-
   /** The mask of the prompt's last row has come: the row may be run. */
   #release(id: number): void {
     for (const { prompt, rows } of this.jobs) {
       const last = rows.at(-1)!;
       if (!prompt || !last.held) continue;
-      last.mask = this.#mask(id);
+      last.mask = this.masks.get(id);
       last.held = false;
     }
   }
@@ -544,16 +482,6 @@ const MOST_SKIPPED = 0x10000;
  * (measured with the shape of a 0.5B model and pieces of 64 rows).
  */
 const PROMPT_ROW = 1 / 12;
-
-/** Rows of a prompt's next piece. */
-export const nextPiece = (job: PrefillJob): number =>
-  job.pieces[Math.min(job.gone, job.pieces.length - 1)];
-
-/** Rows of the pieces, in order, that the plan has for a prompt of `rows` rows. */
-function planned(shape: Shape, rows: number): readonly number[] {
-  const bucket = shape.pieces.find((b) => b.prompt_tokens >= rows) ?? shape.pieces.at(-1);
-  return bucket?.rows ?? [PIECE_ROWS];
-}
 
 function badRows(request: ArbiterRequest, what: string): OrreryError {
   return new OrreryError({

@@ -9,7 +9,8 @@ import type { FrameCost } from "./frame_cost.ts";
 import type { DecodeOffer, DraftOffer, PieceOffer, Situation } from "./policy.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
 import type { NearRows } from "./near_rows.ts";
-import { type ArbiterRequest, nextPiece, type PendingRow, type PrefillJob } from "./request.ts";
+import { nextPiece } from "./prompt_pieces.ts";
+import type { ArbiterRequest, PendingRow, PrefillJob } from "./request.ts";
 import { cachedRows } from "./resumable.ts";
 
 /** What {@linkcode situationOf} draws from. */

@@ -33,7 +33,8 @@ import { tokensOf } from "./answer_state.ts";
 import { afterFailure, afterPause, findRoute, type FoundRoute, onRoute } from "./find_route.ts";
 import { type Start, startSchema } from "./messages.ts";
 import { PipelineRecovery } from "./pipeline_recovery.ts";
-import { type EarlierRun, GenerationRun } from "./run.ts";
+import { GenerationRun } from "./run.ts";
+import type { EarlierRun } from "./run_options.ts";
 
 export {
   type AnswerReport,

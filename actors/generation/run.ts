@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type RequestUsage, type ResultsMessage, stagesSilent } from "../arbiter/mod.ts";
+import type { RequestUsage, ResultsMessage } from "../arbiter/mod.ts";
 import type { MakeOutlineText } from "../outline/mod.ts";
 import type { Drafted } from "../pipeline/mod.ts";
 import {
@@ -28,12 +28,14 @@ import { decideMode, type ModeChoice } from "./mode.ts";
 import type { FoundRoute } from "./find_route.ts";
 import type { GrammarWalk } from "./grammar.ts";
 import { GrammarRows } from "./grammar_rows.ts";
-import { grammarSilent, rowFailed } from "./grammar_errors.ts";
+import { rowFailed } from "./grammar_errors.ts";
 import { ForeignLanes } from "./foreign_lanes.ts";
 import { OutlineRun } from "./outline_run.ts";
 import { Pace } from "./pace.ts";
 import { PromptScores } from "./prompt_scores.ts";
 import { oneFailed, routeLearned, sharedWith } from "./route.ts";
+import type { EarlierRun, GenerationRunOptions } from "./run_options.ts";
+import { SilenceWatch } from "./silence_watch.ts";
 import { Speculation } from "./speculation.ts";
 
 /** Weight of the newest frame in the running mean of lanes per frame, 0 to 1. */
@@ -43,36 +45,6 @@ const NEWEST_FRAME = 0.2;
  * under way, another waits behind it, and alternatives stand beside both.
  */
 const DRAFTS_IN_MEMORY = 3;
-
-/** Options of a {@linkcode GenerationRun}. */
-export interface GenerationRunOptions {
-  /** Milliseconds without a result, while rows are waited for, after which the request fails. */
-  silenceMs: number;
-  /** Called once when these milliseconds have passed, with the error to fail with. */
-  onSilence(error: WireError): unknown;
-  /** Called when a timer, not a message, has given the run something to say. */
-  onChange(): unknown;
-  /** Which stages compute the request, and why. */
-  route: FoundRoute;
-  /** When the request began: milliseconds (`ctx.now()`). */
-  began: number;
-  /** An earlier run of the request in this actor; undefined: there was none. */
-  before?: EarlierRun;
-  /** Number of this run: results say which run they are for. */
-  run: number;
-  /** How often the request has stood still, and for how many milliseconds. */
-  recovery: { readonly pauses: number; readonly pausedMs: number };
-}
-
-/** What the next run of a request takes over. */
-export interface EarlierRun {
-  /** How far the answer has come. */
-  readonly state: AnswerState;
-  /** When the client was given the first text, milliseconds; undefined: it was given none. */
-  readonly firstAt?: number;
-  /** What the client was told by this state, and has not been sent yet. */
-  readonly unsent: Delta[];
-}
 
 /** See the module's text. */
 export class GenerationRun implements LaneOwner, LaneControl {
@@ -97,8 +69,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
   readonly #tracker: AnswerTracker;
   /** What an earlier run of the request has generated; undefined: there was none. */
   readonly #resumed?: AnswerState;
-  /** Milliseconds (`ctx.now()`) since which no result has come though rows are waited for. */
-  #aliveAt: number;
+  readonly #silence: SilenceWatch;
   /** Running mean of the lanes whose rows travel in one frame. */
   #lanesPerFrame = 1;
   readonly #foreign = new ForeignLanes();
@@ -117,8 +88,13 @@ export class GenerationRun implements LaneOwner, LaneControl {
     this.#ctx = ctx;
     this.start = start;
     this.#options = options;
-    this.#aliveAt = ctx.now();
     const { before } = options;
+    this.#silence = new SilenceWatch(ctx, {
+      ...options,
+      arbiter: start.arbiter,
+      awaited: () => this.#rows.awaited,
+      grammarSince: () => this.#grammar?.waitsSince,
+    });
     const resumed = before?.state ?? start.resumed;
     this.#resumed = resumed && resumable(resumed, start);
     const { prompt_logprobs: top, prompt } = start;
@@ -140,7 +116,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
       eos: start.eos,
       codec: ctx.resource<MakeCodec>("codec"),
       constrained: start.constrained,
-      onFirstWait: () => this.#alive(),
+      onFirstWait: () => this.#silence.alive(),
     });
     if (this.#choice.draftLength > 0) this.#speculation = this.#makeSpeculation();
     if (start.constrained) this.#grammar = this.#makeGrammar();
@@ -149,7 +125,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
       const { max_tokens: limit, stop } = start;
       this.addLane({ name: "plain", prompt, limit, stop, owner: this });
     }
-    this.#watchSilence();
+    this.#silence.watch();
   }
 
   /** Token ids that the request is opened with: the prompt of the first lane, and its tokens so far. */
@@ -219,7 +195,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
 
   /** Takes in what the grammar has answered. */
   walked(): void {
-    this.#alive();
+    this.#silence.alive();
     try {
       for (const lane of this.#grammar?.take() ?? []) if (lane.tip.result) this.#settle(lane);
     } catch (error) {
@@ -236,7 +212,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
 
   /** Takes the arbiter's results in. */
   results({ results, frame_ms, wait_ms, slowest_ms, lanes: all }: ResultsMessage): void {
-    this.#alive();
+    this.#silence.alive();
     this.#foreign.frame(Math.max(0, all - this.#rows.size));
     const failed = this.#scores?.take(results);
     if (failed) this.fault = rowFailed(failed, { strict: true });
@@ -390,7 +366,7 @@ export class GenerationRun implements LaneOwner, LaneControl {
    * that time is no silence of the stages.
    */
   waited(): void {
-    this.#alive();
+    this.#silence.alive();
   }
 
   /** Field of `measured` for the pace: drafts of a prediction come true more often than others. */
@@ -495,30 +471,5 @@ export class GenerationRun implements LaneOwner, LaneControl {
   /** Stages of an earlier program must refuse the request. */
   get #strict(): boolean {
     return this.start.constrained === true || this.start.prompt_logprobs !== undefined;
-  }
-
-  /** Counts the silence from now on. */
-  #alive(): void {
-    this.#aliveAt = this.#ctx.now();
-  }
-
-  #watchSilence(): void {
-    const { silenceMs, onSilence } = this.#options;
-    const asked = this.#grammar?.waitsSince;
-    const silent = this.#ctx.now() - (asked ?? this.#aliveAt);
-    const { awaited } = this.#rows;
-    if (asked !== undefined && silent >= silenceMs) {
-      return void onSilence(grammarSilent(silenceMs).toWire());
-    }
-    if (awaited.length > 0 && silent >= silenceMs) {
-      const error = stagesSilent({
-        self: this.#ctx.self,
-        silenceMs,
-        waiting: `${awaited.length} rows are waited for, the first is ${awaited[0]}`,
-        facts: { arbiter: this.start.arbiter },
-      });
-      return void onSilence(error.toWire());
-    }
-    this.#ctx.after(Math.max(1, silenceMs - silent), () => this.#watchSilence());
   }
 }

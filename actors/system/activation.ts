@@ -7,80 +7,33 @@
  *
  * @module
  */
+import { type ContextHost, contextOf } from "./activation_context.ts";
+import type { ActivationInit } from "./activation_init.ts";
 import type { Address } from "./address.ts";
 import type { ActorContext } from "./context.ts";
 import type { AnyActor, AnyBehaviour } from "./define.ts";
 import { Delivery } from "./delivery.ts";
 import type { DurableOptions } from "./durable.ts";
 import { keepsNoAnswers, noStore } from "./durable_errors.ts";
-import { DurableMemory, gateOf, readAnswer } from "./durable_memory.ts";
-import { undeclared } from "./durable_view.ts";
+import { DurableMemory, readAnswer } from "./durable_memory.ts";
 import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
 import { Mailbox } from "./mailbox.ts";
-import type { AskOptions, Message, TellOptions } from "./messages.ts";
 import type { Ownership } from "./ownership.ts";
-import { refsOver } from "./ref.ts";
-import {
-  actorFailed,
-  actorStopped,
-  invalidMessage,
-  noResource,
-  ownershipOver,
-} from "./refusals.ts";
-import type { Clock, TraceContext } from "./envelope.ts";
-import type { Telemetry } from "./telemetry.ts";
+import { actorFailed, actorStopped, invalidMessage, ownershipOver } from "./refusals.ts";
 
 /** What an activation needs from its system. */
-export interface ActivationHost {
-  readonly clock: Clock;
-  random(): number;
-  /** Unix time, milliseconds. */
-  date(): number;
+export interface ActivationHost extends ContextHost {
   schedule(turn: () => void): void;
   /** The epoch of a behaviour that is created now; it is greater than those before. */
   nextEpoch(ownership: Ownership | undefined): number;
-  /** Sends for the actor at `from`; see `ActorContext.tell`. */
-  tell(
-    from: string,
-    to: string,
-    message: Message,
-    options: TellOptions,
-    trace?: TraceContext,
-  ): Promise<void>;
-  /** Asks for the actor at `from`; see `ActorContext.ask`. */
-  ask(
-    from: string,
-    to: string,
-    message: Message,
-    options: AskOptions,
-    trace?: TraceContext,
-  ): Promise<unknown>;
   /** A message has left the mailbox, so its sender may get its credit back. */
   taken(delivery: Delivery): void;
   dead(delivery: Delivery, error: OrreryError): void;
   crashed(address: string, error: OrreryError): void;
-  /** Takes what actors tell of their work; undefined: nobody does. */
-  readonly telemetry?: Telemetry;
   /** The actor's first alarm is due at this Unix time in milliseconds; undefined: it has none. */
   alarm(address: string, at: number | undefined): void;
   /** The activation is over; `rest` are the messages that it did not handle. */
   ended(activation: Activation, rest: Delivery[]): void;
-}
-
-/** What an activation is made of. */
-export interface ActivationInit {
-  address: Address;
-  /** Epoch of the ownership, which messages name; see {@linkcode Activation.owned}. */
-  owned: number;
-  /** The ownership itself; undefined: the address is bound to this node. */
-  ownership?: Ownership;
-  definition: AnyActor;
-  /** Parsed at each creation of the behaviour. */
-  config: unknown;
-  /** What `ctx.resource` finds. */
-  resources: Record<string, unknown>;
-  /** Keeps the state and the alarms of a kind that declares them. */
-  durable?: DurableOptions;
 }
 
 const DEFAULT_RESTARTS = { max: 3, withinMs: 60_000 };
@@ -293,10 +246,10 @@ export class Activation {
       }
       ended?.();
       const saved = memory?.commit();
-      if (!saved) {
+      const answer = () =>
         delivery.origin.resolve(result);
-      } else {await this.#whenSaved(delivery, saved, () =>
-          delivery.origin.resolve(result));}
+      if (saved) await this.#whenSaved(delivery, saved, answer);
+      else answer();
     } catch (caught) {
       const error = toOrreryError(caught, this.address);
       const crash = !(caught instanceof OrreryError);
@@ -417,10 +370,9 @@ export class Activation {
     const { address: self, definition } = this;
     const options = this.#durable;
     if (!options) throw noStore(self);
-    const { signal } = this.#abort;
     return new DurableMemory({
       ...{ self, epoch, definition, options },
-      record: await options.store.open(self, { epoch, signal }),
+      record: await options.store.open(self, { epoch, signal: this.#abort.signal }),
       date: () => this.#host.date(),
       onAlarm: (at) => this.#host.alarm(self, at),
       onFailure: (error) => this.kill(error),
@@ -492,8 +444,7 @@ export class Activation {
     this.#ownership?.signal.removeEventListener("abort", this.#onLapse);
     this.#cancelIdle?.();
     await this.#teardown(actorStopped(this.address));
-    const rest = this.mailbox.drain().filter((item) => typeof item !== "function");
-    this.#host.ended(this, rest);
+    this.#host.ended(this, this.mailbox.drain().filter((item) => typeof item !== "function"));
     this.#done.resolve();
   }
 
@@ -522,69 +473,28 @@ export class Activation {
   }
 
   #context(epoch: number): ActorContext {
-    const host = this.#host;
-    const self = this.address;
-    const signal = this.#abort.signal;
-    let followed: TraceContext | undefined;
-    const trace = () => followed ?? this.#current?.trace;
-    /** What a former owner says must not be taken for what the owner of now says. */
-    const refused = () => this.lapsed ? Promise.reject(ownershipOver(self, this.owned)) : undefined;
-    const memory = this.#memory;
-    const gate = memory ? gateOf(memory) : <T>(send: () => Promise<T>) => send();
-    const sender: Pick<ActorContext, "tell" | "ask"> = {
-      tell: (to, message, options = {}) => {
-        const now = trace();
-        return refused() ?? gate(() => host.tell(self, to, message, options, now));
-      },
-      ask: (to, message, options = {}) => {
-        const now = trace();
-        const asked = { ...options, signal: either(options.signal, signal) };
-        return refused() ?? gate(() => host.ask(self, to, message, asked, now));
-      },
-    };
-    return {
-      self,
-      epoch,
-      signal,
-      ...sender,
-      ...refsOver(sender),
-      after: (ms, fn) => {
-        let cancelled = false;
-        const cancel = host.clock.after(ms, () => {
+    const { signal } = this.#abort;
+    return contextOf({
+      ...{ host: this.#host, self: this.address, epoch, signal, resources: this.#resources },
+      memory: this.#memory,
+      over: () => this.lapsed ? ownershipOver(this.address, this.owned) : undefined,
+      trace: () => this.#current?.trace,
+      after: (ms, turn) => {
+        const cancel = this.#host.clock.after(ms, () => {
           this.#timers.delete(cancel);
-          // A crash may come before its turn, or a message whose handler cancels it.
-          this.mailbox.put(() => signal.aborted || cancelled ? undefined : fn());
+          // A crash may come before its turn.
+          this.mailbox.put(() => signal.aborted ? undefined : turn());
           this.wake();
         });
         this.#timers.add(cancel);
         return () => {
-          cancelled = true;
           this.#timers.delete(cancel);
           cancel();
         };
       },
-      now: () => host.clock.now(),
-      date: () => host.date(),
-      ...(memory?.view.context ?? undeclared(self)),
-      random: () => host.random(),
-      resource: <T>(name: string) => {
-        // A resource that is there but undefined is as good as none: the actor would fail later,
-        // and less clearly.
-        if (this.#resources[name] === undefined) {
-          throw noResource(self, name, Object.keys(this.#resources));
-        }
-        return this.#resources[name] as T;
-      },
-      report: (report) => host.telemetry?.report(self, report),
-      span: (name, init) => host.telemetry?.span(name, { start: host.clock.now(), ...init }),
-      follow: (context) => void (followed = context),
       onStop: (fn) => void this.#onStop.push(fn),
       onIdle: (fn) => void this.#onIdle.push(fn),
       stop: () => this.stop(),
-    };
+    });
   }
-}
-
-function either(a: AbortSignal | undefined, b: AbortSignal): AbortSignal {
-  return a ? AbortSignal.any([a, b]) : b;
 }

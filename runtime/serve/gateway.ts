@@ -4,25 +4,18 @@
  * @module
  */
 import {
-  arbiterActor,
   type ArbiterStats,
   type CopyName,
   DEFAULT_DEPLOYMENT,
   type Deployment,
   type Done,
-  type FindPipeline,
   type Flow,
   type FrameTrace,
-  generationActor,
-  type MakeCodec,
-  type MakeOutlineText,
   type NameActivity,
   nameOf,
   OrreryError,
-  parseAddress,
   type PipelineRoute,
   servingNodes,
-  type SuffixStore,
   systemClock,
 } from "../../actors/mod.ts";
 import { Arbiters } from "./arbiters.ts";
@@ -45,8 +38,8 @@ import { ModelGrammars } from "./model_grammars.ts";
 import { PROBE } from "./probe.ts";
 import type { ReadinessVerdict } from "./readiness.ts";
 import type { ServingControl } from "./serving_control.ts";
+import { RequestResources } from "./request_resources.ts";
 import { RequestsRunner } from "./requests_runner.ts";
-import { pipelineRoute } from "./routes.ts";
 import { Experience } from "./experience.ts";
 import { RequestMeter } from "./request_meter.ts";
 import { RunningRequests, sameModel, type Served } from "./running_requests.ts";
@@ -65,6 +58,7 @@ export class Gateway implements Generator, ServingControl {
   readonly #arbiters: Arbiters;
   readonly #rooms: KvRooms;
   readonly #runner: RequestsRunner;
+  readonly #resources: RequestResources;
   readonly #held: HeldRequests;
   /** What is served, by name; the default deployment comes first. */
   readonly #names = new Map<string, ServedName>();
@@ -102,6 +96,13 @@ export class Gateway implements Generator, ServingControl {
         const serving = this.#names.get(nameOf(served.deployment))?.quickest?.serving;
         return serving && sameModel(serving, served) ? serving : undefined;
       },
+    });
+    this.#resources = new RequestResources({
+      ...{ system, admission: options.admission, arbiters: this.#arbiters },
+      ...{ running: this.#running, runner: this.#runner },
+      copies: (name) => this.#names.get(name)?.copies ?? [],
+      serving: () => this.#servings,
+      proving: () => this.#proving,
     });
     this.#named(DEFAULT_DEPLOYMENT);
   }
@@ -226,72 +227,12 @@ export class Gateway implements Generator, ServingControl {
 
   /** Registers generations and arbiters, whose resources this gateway has. */
   register(): void {
-    const { system } = this.#options;
-    system.register(generationActor, {
-      config: generationActor.config.parse({}),
-      resources: (to) => ({
-        codec: this.#codecOf(to),
-        outline: this.#outlineOf(to),
-        grammar: this.#running.get(to)?.grammar,
-        find: this.#findFor(to),
-        answers: this.#answersOf(to),
-      }),
-    });
-    system.register(arbiterActor, {
-      config: arbiterActor.config.parse({}),
-      resources: (to) => ({ pipeline: this.pipelineOf(to) }),
-    });
+    this.#resources.register();
   }
 
-  /** Resource `codec` of the generation at this address. */
-  #codecOf(to: string): MakeCodec | undefined {
-    const run = this.#running.get(to);
-    return run && ((stops) => run.model.makeCodec(stops, (text) => run.stopText = text));
-  }
-
-  /**
-   * Resource `find` of the generation at this address; undefined: its request must fail with its
-   * pipeline, since it is there to see whether prompts are answered.
-   */
-  #findFor(to: string): FindPipeline | undefined {
-    const run = this.#running.get(to);
-    if (!run || run.request === PROBE) return undefined;
-    return (signal) => {
-      const { copies = [] } = this.#names.get(nameOf(run.deployment)) ?? {};
-      for (const copy of copies) {
-        if (copy.serving?.deployment.id === run.deployment.id) copy.failed(copy.serving);
-      }
-      return this.#runner.find(to, signal);
-    };
-  }
-
-  /** Resource `answers` of the generation at this address; undefined: it only tries the pipeline. */
-  #answersOf(to: string): SuffixStore | undefined {
-    const run = this.#running.get(to);
-    return run?.request === PROBE ? undefined : run?.model.answers;
-  }
-
-  /** Resource `outline` of the generation at this address. */
-  #outlineOf(to: string): MakeOutlineText {
-    const run = this.#running.get(to);
-    return () =>
-      run?.request &&
-      run.model.outlineText(run.request.prompt, { ...run.policy, said: run.said });
-  }
-
-  /**
-   * Resource `pipeline` of the arbiter at this address; undefined: its deployment has no requests
-   * here.
-   */
+  /** See {@linkcode RequestResources.pipelineOf}. */
   pipelineOf(to: string): PipelineRoute | undefined {
-    const { deployment: id } = parseAddress(to);
-    const served = [...this.#servings, ...this.#running.values(), ...this.#proving]
-      .find((s) => s.deployment.id === id);
-    return served && pipelineRoute(to, served, {
-      node: this.#options.system.node,
-      most: this.#options.admission.most,
-      idleMs: (key) => this.#arbiters.idleMs(key),
-    });
+    return this.#resources.pipelineOf(to);
   }
 
   nodeLost(node: string): void {
