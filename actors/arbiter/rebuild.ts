@@ -116,7 +116,10 @@ export function rebuildFrames(
         want: none,
         want_samplers: none,
         ...laid,
-        rebuild: { until, fresh: laid.layout ? fresh : [], floor },
+        rebuild: {
+          ...{ until, fresh: i === 0 ? fresh : [], floor },
+          ...(i > 0 && laid.layout && { again: fresh }),
+        },
       };
       return { from, frame };
     })

@@ -233,6 +233,11 @@ export const frameSchema = z.object({
     until: z.number().int().nonnegative(),
     /** Indices of the stages that begin the arena anew with the frame's layout. */
     fresh: z.array(z.number().int().nonnegative()).max(1024),
+    /**
+     * Indices of those that carry out its layout in the arena that they began with an earlier frame: windowed
+     * layers give rows up. A stage of an earlier program, which does not read this, keeps all rows.
+     */
+    again: z.array(z.number().int().nonnegative()).max(1024).optional(),
     /** The `floor` of the realignment before it: the arena's layout is as that one left it. */
     floor: z.number().int().nonnegative(),
   }).optional(),

@@ -161,7 +161,7 @@ export const stageActor = defineActor({
      */
     async function lay({ arena, seq, floor, layout, rebuild }: Frame): Promise<boolean> {
       const { reply_to: replyTo, wire, capacity, keep, shelf, near } = layout!;
-      const anew = rebuild && keep.length === 0;
+      const anew = rebuild?.fresh.includes(index);
       const before = anew ? undefined : arenas.get(arena);
       // It is not this stage that had those rows: nothing is opened, so that it can be rebuilt here.
       if (!before && keep.length + (shelf?.length ?? 0) > 0) throw noArena(`frame ${seq}`, arena);
@@ -255,7 +255,7 @@ export const stageActor = defineActor({
         return await arenas.report(replyTo, arena, noArena(`frame ${seq}`, arena, { seq }), seq);
       }
       const laid = ctx.now();
-      const lays = frame.layout && (!frame.rebuild || frame.rebuild.fresh.includes(index));
+      const lays = frame.layout && isMeantFor(index, frame.rebuild);
       if (lays && !await lay(frame)) return;
       const layout_ms = ctx.now() - laid;
       const state = arenas.get(arena);
@@ -359,6 +359,10 @@ export const stageActor = defineActor({
     };
   },
 });
+
+/** Does the stage with this index carry out the layout of a frame? */
+const isMeantFor = (index: number, rebuild: Frame["rebuild"]): boolean =>
+  !rebuild || [...rebuild.fresh, ...rebuild.again ?? []].includes(index);
 
 /** Bytes of hidden states on a link, with their scales. */
 const bytesOf = ({ data, scales }: Tensor) => data.byteLength + (scales?.byteLength ?? 0);
