@@ -63,6 +63,7 @@ export const configSchema = z.looseObject({
   linear_value_head_dim: count.max(65536).nullish(),
   linear_num_key_heads: count.max(65536).nullish(),
   linear_num_value_heads: count.max(65536).nullish(),
+  attn_layer_indices: z.array(z.number().int().nonnegative()).nullish(),
   mamba_d_ssm: count.nullish(),
   mamba_norm_before_gate: z.boolean().nullish(),
   mamba_rms_norm: z.boolean().nullish(),

@@ -8,6 +8,7 @@ import type { Geometry } from "../manifest.ts";
 import { rotaryOf, rotation } from "../rope.ts";
 import type { Architecture } from "./architecture.ts";
 import { malformed, type ModelConfig, parseConfig } from "./config.ts";
+import { bamba } from "./bamba.ts";
 import { cohere, cohere2 } from "./cohere.ts";
 import { ernie, ernieMoe } from "./ernie.ts";
 import { exaone4 } from "./exaone4.ts";
@@ -80,6 +81,7 @@ const KNOWN: readonly Architecture[] = [
   graniteMoeShared,
   graniteHybrid,
   falconH1,
+  bamba,
   qwen35,
   qwen3Next,
 ];

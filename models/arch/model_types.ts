@@ -51,6 +51,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   granitemoeshared: "GraniteMoeSharedForCausalLM",
   granitemoehybrid: "GraniteMoeHybridForCausalLM",
   falcon_h1: "FalconH1ForCausalLM",
+  bamba: "BambaForCausalLM",
   qwen3_next: "Qwen3NextForCausalLM",
   qwen3_5_text: "Qwen3_5ForCausalLM",
   qwen3_5: "Qwen3_5ForConditionalGeneration",

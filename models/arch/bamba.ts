@@ -1,0 +1,53 @@
+/**
+ * Bamba: Mamba 2 in nearly all layers, attention with a half of each head rotated in the others.
+ *
+ * @module
+ */
+import type { ModelConfig } from "./config.ts";
+import { decoder, layersWhere } from "./decoder.ts";
+import { expandedWidth, MAMBA_DEFAULTS, mambaRecurrence, unsupportedMamba } from "./mamba.ts";
+import { decoderTensors, type LayerNames } from "./tensors.ts";
+
+const NAMES: LayerNames = {
+  "mlp_norm": "pre_ff_layernorm.weight",
+  "mlp.gate": "feed_forward.gate_proj.weight",
+  "mlp.up": "feed_forward.up_proj.weight",
+  "mlp.down": "feed_forward.down_proj.weight",
+  "mlp.gate_bias": "feed_forward.gate_proj.bias",
+  "mlp.up_bias": "feed_forward.up_proj.bias",
+  "mlp.down_bias": "feed_forward.down_proj.bias",
+};
+
+const FINAL_NORM = "model.final_layernorm.weight";
+
+/** The recurrence of the layers (0-based) that `attn_layer_indices` leaves out; undefined: of none. */
+function recurrenceOf(config: ModelConfig) {
+  const attending = config.attn_layer_indices ?? [];
+  const layers = layersWhere(config, (layer) => !attending.includes(layer));
+  return layers.length > 0 ? mambaRecurrence(config, layers, expandedWidth(config)) : undefined;
+}
+
+/** BambaForCausalLM. */
+export const bamba = decoder({
+  classes: ["BambaForCausalLM"],
+  defaults: {
+    ...MAMBA_DEFAULTS,
+    num_key_value_heads: 8,
+    max_position_embeddings: 262144,
+    rms_norm_eps: 1e-5,
+    partial_rotary_factor: 0.5,
+  },
+  partialRotation: true,
+  unsupported(config) {
+    const recurrence = recurrenceOf(config);
+    if (!recurrence) return [];
+    const expected = "mamba_expand times hidden_size";
+    return unsupportedMamba(config, recurrence, { width: expandedWidth(config), expected });
+  },
+  traits: (config) => ({
+    attention: config.attention_bias ? { bias: "qkvo" } : undefined,
+    mlp: config.mlp_bias ? { bias: true } : undefined,
+    recurrence: recurrenceOf(config),
+  }),
+  tensors: (geometry) => decoderTensors(geometry, NAMES, FINAL_NORM),
+});
