@@ -354,6 +354,9 @@ export class DeploymentCopy {
   async #stayed(valid: () => boolean): Promise<boolean> {
     const current = this.#movable;
     if (!current || this.#anew) return false;
+    const here = new Set(this.#options.roster.all.map(({ node }) => node));
+    // After a start, nodes of the deployment before may be gone without ever having been members.
+    if (!servingNodes(current).every((node) => here.has(node))) return false;
     try {
       if (!await this.#moves.withoutMember(current, valid)) return false;
     } catch {

@@ -36,7 +36,7 @@ const deployment = (id: string, nodes: string[], more: Partial<Deployment> = {})
   });
 
 /** A new coordinator n0 with what the one before, n9, has left, and what the nodes are told. */
-function world(past: ClusterPast, { lacks = [] as string[], full = false } = {}) {
+function world(past: ClusterPast, { lacks = [] as string[], full = false, least = 3 } = {}) {
   const sim = new Simulation({ seed: 1 });
   const told: string[] = [];
   const written: string[] = [];
@@ -87,7 +87,7 @@ function world(past: ClusterPast, { lacks = [] as string[], full = false } = {})
     return system;
   });
   systems[0].register(clusterActor, {
-    config: clusterActor.config.parse({ nodes: 3, model: "m", source: "n0" }),
+    config: clusterActor.config.parse({ nodes: least, model: "m", source: "n0" }),
     resources: () => ({ place, memory, nodes, sources }),
   });
   return {
@@ -206,6 +206,17 @@ Deno.test("clusterActor waits for its nodes again where all of them were started
     await join("n2");
     await sim.run({ forMs: 500 });
     assert.equal((await status()).deployment?.stages.length, 3);
+  }
+});
+
+Deno.test("clusterActor places layers anew where its only node was started again", async () => {
+  // The lease of its life before has lapsed, or not yet; it has one of its own already.
+  for (const members of [[member("n0")], [member("n0"), member("n9")]]) {
+    const serving = deployment("old", ["n9"], { members: [member("n9")] });
+    const { sim, join, status } = world({ members, serving, others: [] }, { least: 1 });
+    await join("n0");
+    await sim.run({ forMs: 20_000 });
+    assert.deepEqual((await status()).deployment?.stages.map(({ node }) => node), ["n0"]);
   }
 });
 
