@@ -137,9 +137,9 @@ const FAULTY_FILES: Record<
   },
   "splits words in an unknown way": {
     code: "gguf_unsupported",
-    says: /tokenizer\.ggml\.pre viking \(supported: default, gpt-2/,
+    says: /tokenizer\.ggml\.pre bloom \(supported: default, gpt-2/,
     bytes: (_, { encode, metadata }) => {
-      metadata["tokenizer.ggml.pre"] = { type: "string", value: "viking" };
+      metadata["tokenizer.ggml.pre"] = { type: "string", value: "bloom" };
       return encode(() => {});
     },
   },

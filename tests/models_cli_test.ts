@@ -246,7 +246,7 @@ Deno.test("deno task models add calibrates, and quality measures what a precisio
     assert.match(await succeeds(["show", "mine", ...data]), /^calibrated +true$/m);
     const measured = ["quality", checkpoint, "--text", text, "--beside", checkpoint, ...data];
     const { tokens, rows } = JSON.parse(await succeeds([...measured, "--json"]));
-    assert.ok(tokens > 10 && rows.length === 9);
+    assert.ok(tokens > 10 && rows.length === 13);
     assert.deepEqual(rows.at(-1).name, "checkpoint");
     const table = await succeeds(["quality", "mine", "--text", text, ...data]);
     assert.match(table, /^mine: divergence from its q4 weights in f32, .* over \d+ tokens$/m);
@@ -282,12 +282,12 @@ Deno.test("deno task models says in one line what is wrong, with the exit code o
       [["add", "ada/lying"], 1, /asks to wait 900 s/],
       [["add", dir], 1, /config\.json does not exist/],
       [["add", "./nowhere"], 2, /nowhere is no folder or file here/],
-      [["add", REPO, "--precision", "q3"], 2, /--precision takes q4, q8/],
+      [["add", REPO, "--precision", "q3"], 2, /--precision takes q4, q4m, q8/],
       [["add", dir, "--revision", "v1"], 2, /--revision is for a model of the hub/],
       [["add"], 2, /add needs a source/],
       [["show"], 2, /show needs the name of a model/],
       [["list", "--keep"], 2, /--keep is for add/],
-      [["add", dir, "--calibrate", "--precision", "q8"], 2, /--calibrate is for q4, and .* is q8/],
+      [["add", dir, "--calibrate", "--precision", "q8"], 2, /--calibrate is for q4 and q4m, and .* is q8/],
       [["list", "--text", "a.txt"], 2, /--text is for quality/],
       [["quality"], 2, /quality needs the name of a model or a source/],
       [["quality", dir, "--text", "./nowhere"], 2, /--text \.\/nowhere cannot be read/],

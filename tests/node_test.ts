@@ -429,7 +429,7 @@ Deno.test("deno task start says in one line why it cannot start, and exits with 
         /no node answers at|does not answer/,
       ],
       ["unknown flag", ["--prot", "1"], 2, /--prot/],
-      ["bad precision", ["--precision", "q3"], 2, /q4, q8, f16, f32/],
+      ["bad precision", ["--precision", "q3"], 2, /q4, q4m, q8, f16, f32/],
       ["bad port", ["--port", "99999"], 2, /--port takes a whole number from 0 to 65535/],
     ];
     // Accepts and says nothing: whoever dials must give up by itself.
