@@ -31,17 +31,22 @@ export type Precision = typeof PRECISIONS[number];
 
 /**
  * What a `q4m` model has in q8: keys and values, and the projections that write into the residual
- * stream. Half of what q4 costs comes from them, at a third of the bytes (docs/performance.md).
+ * stream. Two thirds of what q4 costs and more come from them, at a third of the bytes
+ * (docs/performance.md).
  */
 const RAISED = /^(attn\.[kvo]|mlp\.(\w+\.)?down|(conv|state)\.out)$/;
 
+/** What a `q4` model has in q8 too, where several heads share keys and values: then it is small. */
+const SHARED = /^attn\.[kv]$/;
+
 /**
- * The layout of a projection of a model at this precision; `key` is its name in the group of its
- * layer.
+ * The layout of a projection [outputs, inputs] of a model at this precision; `key` is its name in
+ * the group of its layer.
  */
-export function formatFor(key: string, precision: Precision): TensorFormat {
-  if (precision !== "q4m") return precision;
-  return RAISED.test(key) ? "q8" : "q4";
+export function formatFor(key: string, shape: number[], precision: Precision): TensorFormat {
+  if (precision === "q4m") return RAISED.test(key) ? "q8" : "q4";
+  if (precision !== "q4") return precision;
+  return SHARED.test(key) && 2 * shape[0] <= shape[1] ? "q8" : "q4";
 }
 
 /** The layout that embedding and LM head have where nobody asks for another one. */

@@ -287,7 +287,11 @@ Deno.test("deno task models says in one line what is wrong, with the exit code o
       [["add"], 2, /add needs a source/],
       [["show"], 2, /show needs the name of a model/],
       [["list", "--keep"], 2, /--keep is for add/],
-      [["add", dir, "--calibrate", "--precision", "q8"], 2, /--calibrate is for q4 and q4m, and .* is q8/],
+      [
+        ["add", dir, "--calibrate", "--precision", "q8"],
+        2,
+        /--calibrate is for q4 and q4m, and .* is q8/,
+      ],
       [["list", "--text", "a.txt"], 2, /--text is for quality/],
       [["quality"], 2, /quality needs the name of a model or a source/],
       [["quality", dir, "--text", "./nowhere"], 2, /--text \.\/nowhere cannot be read/],

@@ -33,7 +33,7 @@ import { quantisedTensor, readTensor } from "./tensor_parts.ts";
  * Version of the stored bytes, part of a model's source hash: raise it when the same checkpoint
  * would give other bytes.
  */
-export const CONVERTER_VERSION = 3;
+export const CONVERTER_VERSION = 4;
 
 /** Alignment in bytes of a part longer than this, so that it can be memory-mapped. */
 const PAGE = 4096;
@@ -73,11 +73,18 @@ export interface ConvertGroupOptions extends GroupFormats {
 }
 
 function formatOf(
-  { key, role }: TensorSpec,
+  { key, shape, role }: TensorSpec,
   { precision, vocabulary }: GroupFormats,
 ): TensorFormat {
   if (role === "norm" || ALWAYS_F32.includes(role)) return "f32";
-  return role === "vocabulary" ? vocabulary : formatFor(key, precision);
+  return role === "vocabulary" ? vocabulary : formatFor(key, shape, precision);
+}
+
+/** The format of a tensor, or q4 where that holds exactly what the source has. */
+function keptFormat(source: WeightSource, spec: TensorSpec, options: GroupFormats): TensorFormat {
+  const format = formatOf(spec, options);
+  const raised = format === "q8" && options.precision !== "q8" && spec.role !== "vocabulary";
+  return raised && quantisedTensor(source, spec, "q4") ? "q4" : format;
 }
 
 /** Inputs of a tensor that share a scale, once it is quantised. */
@@ -118,7 +125,7 @@ export async function convertGroup(
   await using writer = await blobs.create();
   const tensors: Record<string, TensorEntry> = {};
   for (const spec of specs) {
-    const format = formatOf(spec, options);
+    const format = keptFormat(source, spec, options);
     const write = format === "q4" || format === "q8" ? writeQuantised : writeFloats;
     tensors[spec.key] = {
       shape: spec.shape,

@@ -64,7 +64,10 @@ async function assertEqualsSource(
     for (const [key, name] of Object.entries(LLAMA_TENSORS.layer)) {
       await expect(group, key, `model.layers.${index}.${name}`);
       if (key.endsWith("norm")) assert.equal(group.tensors[key].format, "f32");
-      else assert.equal(group.tensors[key].format, formatFor(key, precision));
+      else {assert.equal(
+          group.tensors[key].format,
+          formatFor(key, group.tensors[key].shape, precision),
+        );}
     }
   }
   await expect(manifest.head, "norm", "model.norm.weight");

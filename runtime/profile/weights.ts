@@ -129,7 +129,7 @@ function relaid(group: Group, precision: Precision): Group {
   };
   const tensors = Object.fromEntries(
     Object.entries(group.tensors).map(([name, { shape, format: old }]): [string, TensorEntry] => {
-      const as = shape.length === 1 ? old : formatFor(name, precision);
+      const as = shape.length === 1 ? old : formatFor(name, shape, precision);
       const elements = shape.reduce((a, b) => a * b, 1);
       if (as === "f32" || as === "f16") {
         return [name, { shape, format: as, data: part(elements * (as === "f32" ? 4 : 2)) }];

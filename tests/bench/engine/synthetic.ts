@@ -64,7 +64,7 @@ export async function syntheticModel(
     string,
     number[],
     Format,
-  ] => [key, shape, format === "q4" && formatFor(key, precision) === "q8" ? "q8" : format];
+  ] => [key, shape, format === "q4" && formatFor(key, shape, precision) === "q8" ? "q8" : format];
   const group = (name: string, tensors: [string, number[], Format][]) =>
     writeGroup(blobDir, name, tensors.map(inPrecision), block);
   const { experts } = geometry;
