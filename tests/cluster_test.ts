@@ -113,7 +113,10 @@ Deno.test("deno task start gives the same greedy tokens on 1 to 4 nodes, at any 
         const [nodes, more] = stages === 2 ? [3, bridged] : [stages, []];
         await using cluster = await startCluster(nodes, data, ["--layers", layers, ...more]);
         assertSame(await fewer(cluster.url), expectedFew, `split ${layers}`);
-        if (stages === 2) await assertDrafted(cluster.url, expected, stages);
+        if (stages !== 2) return;
+        const plain = await askAll(cluster.url, PROMPTS.slice(0, DRAFTED));
+        assertSame(plain, expected.slice(0, DRAFTED), "2 stages");
+        await assertDrafted(cluster.url, expected, stages);
       });
     }
     for (const [nodes, shards] of [[3, 2], [4, 4]]) {
