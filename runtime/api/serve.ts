@@ -12,13 +12,14 @@ import { OrreryError } from "../../actors/mod.ts";
 import { BodyBudget } from "./body_budget.ts";
 import type { Api } from "./env.ts";
 import { apiError, toHttpError } from "./errors.ts";
+import { watchHeaders } from "./late_headers.ts";
 import { closeSoon, MOST_HEADERS, sendResponse, webRequest } from "./web_bridge.ts";
 
 /** Bounds of what clients may hold without having asked anything. */
 export interface ServeLimits {
-  /** Milliseconds in which a request's headers must arrive, from the connection's begin on. @default 10_000 */
+  /** Milliseconds in which a request's headers must arrive, from its first byte on. @default 10_000 */
   headersMs?: number;
-  /** Milliseconds that a connection may be idle between two requests. @default 75_000 */
+  /** Milliseconds that a connection may be idle, before its first request and between two. @default 75_000 */
   idleMs?: number;
   /** Most bytes of a request's line and headers. @default 32768 */
   headerBytes?: number;
@@ -80,10 +81,10 @@ export async function serveApi(options: ServeOptions): Promise<ApiServer> {
   const end = new AbortController();
   const bodies = new BodyBudget(bodyBytes);
   const server = createServer({
-    headersTimeout: headersMs,
+    headersTimeout: Math.max(idleMs, headersMs), // of connections that send nothing
     requestTimeout: 0, // the API limits the time of bodies itself, and an answer may take long
     keepAliveTimeout: idleMs,
-    connectionsCheckingInterval: Math.min(LOOK_MS, headersMs),
+    connectionsCheckingInterval: Math.min(LOOK_MS, headersMs, idleMs),
     maxHeaderSize: headerBytes,
     requireHostHeader: false, // webRequest() asks for it, and says so
   }, (incoming, outgoing) => {
@@ -103,6 +104,11 @@ export async function serveApi(options: ServeOptions): Promise<ApiServer> {
   );
   limitConnections(server, limits);
   await listen(server, host, port);
+  watchHeaders(server, {
+    headersMs,
+    lookMs: Math.min(LOOK_MS, headersMs),
+    late: (socket) => refuse(socket, lateHeaders()),
+  });
 
   const timers: ReturnType<typeof setTimeout>[] = [];
   const drain = () => {
@@ -167,6 +173,9 @@ async function answer(
   });
 }
 
+const lateHeaders = (): OrreryError =>
+  apiError("request_timeout", "the request's headers were not complete in time");
+
 /** Sockets that are told why they are closed, so that they are told once. */
 const refused = new WeakSet<Socket>();
 
@@ -181,10 +190,8 @@ function refuseConnection(
     return refuse(socket, apiError("headers_too_large", "the request's headers are too large"));
   }
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
-    return refuse(
-      socket,
-      apiError("request_timeout", "the request's headers were not complete in time"),
-    );
+    // A client that has asked nothing may be about to: it must not take this for its answer.
+    return socket.bytesRead > 0 ? refuse(socket, lateHeaders()) : void socket.destroy();
   }
   const why = rawPacket?.[0] === 0x16 // the first byte of a TLS handshake
     ? "this server speaks http, not https"

@@ -120,7 +120,7 @@ Deno.test(
   "serveApi() closes a connection whose headers dribble or never come",
   checked,
   async () => {
-    await withLimits({ headersMs: 300 }, async (url) => {
+    await withLimits({ headersMs: 300, idleMs: 2_000 }, async (url) => {
       const drops = Array.from({ length: 100 }, (_, i) => [100, `X-${i}: y\r\n`]).flat();
       const connections: [string, (string | number)[]][] = [
         ["silent", []],
@@ -132,8 +132,23 @@ Deno.test(
       await Promise.all(connections.map(async ([name, parts]) => {
         const { closed, ms, text } = await rawHttp(url, parts, { ms: 20_000 });
         assert.ok(closed, `${name}: the connection is open after ${ms} ms`);
-        assert.match(text, /408 Refused[^]*"code":"request_timeout"/, name);
+        // A client that has asked nothing must not take a 408 for the answer to its first request.
+        if (name === "silent") assert.deepEqual([text, ms >= 1_900], ["", true]);
+        else assert.match(text, /408 Refused[^]*"code":"request_timeout"/, name);
       }));
+    });
+  },
+);
+
+Deno.test(
+  "serveApi() takes a request on a connection that was silent for longer than headers may take",
+  checked,
+  async () => {
+    await withLimits({ headersMs: 100 }, async (url) => {
+      const late = await rawHttp(url, [500, GET + "Connection: close\r\n\r\n"], { ms: 20_000 });
+      assert.equal(late.status, 200);
+      const half = await rawHttp(url, [500, GET], { ms: 20_000 });
+      assert.equal(half.status, 408);
     });
   },
 );
