@@ -5,20 +5,13 @@
  */
 import type { ModelConfig } from "./config.ts";
 import { decoder, layersWhere } from "./decoder.ts";
-import { expandedWidth, MAMBA_DEFAULTS, mambaRecurrence, unsupportedMamba } from "./mamba.ts";
-import { decoderTensors, type LayerNames } from "./tensors.ts";
-
-const NAMES: LayerNames = {
-  "mlp_norm": "pre_ff_layernorm.weight",
-  "mlp.gate": "feed_forward.gate_proj.weight",
-  "mlp.up": "feed_forward.up_proj.weight",
-  "mlp.down": "feed_forward.down_proj.weight",
-  "mlp.gate_bias": "feed_forward.gate_proj.bias",
-  "mlp.up_bias": "feed_forward.up_proj.bias",
-  "mlp.down_bias": "feed_forward.down_proj.bias",
-};
-
-const FINAL_NORM = "model.final_layernorm.weight";
+import {
+  expandedWidth,
+  feedForwardTensors,
+  MAMBA_DEFAULTS,
+  mambaRecurrence,
+  unsupportedMamba,
+} from "./mamba.ts";
 
 /** The recurrence of the layers (0-based) that `attn_layer_indices` leaves out; undefined: of none. */
 function recurrenceOf(config: ModelConfig) {
@@ -49,5 +42,5 @@ export const bamba = decoder({
     mlp: config.mlp_bias ? { bias: true } : undefined,
     recurrence: recurrenceOf(config),
   }),
-  tensors: (geometry) => decoderTensors(geometry, NAMES, FINAL_NORM),
+  tensors: feedForwardTensors,
 });

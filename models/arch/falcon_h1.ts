@@ -6,20 +6,13 @@
  */
 import type { ModelConfig } from "./config.ts";
 import { decoder } from "./decoder.ts";
-import { expandedWidth, MAMBA_DEFAULTS, mambaRecurrence, unsupportedMamba } from "./mamba.ts";
-import { decoderTensors, type LayerNames } from "./tensors.ts";
-
-const NAMES: LayerNames = {
-  "mlp_norm": "pre_ff_layernorm.weight",
-  "mlp.gate": "feed_forward.gate_proj.weight",
-  "mlp.up": "feed_forward.up_proj.weight",
-  "mlp.down": "feed_forward.down_proj.weight",
-  "mlp.gate_bias": "feed_forward.gate_proj.bias",
-  "mlp.up_bias": "feed_forward.up_proj.bias",
-  "mlp.down_bias": "feed_forward.down_proj.bias",
-};
-
-const FINAL_NORM = "model.final_layernorm.weight";
+import {
+  expandedWidth,
+  feedForwardTensors,
+  MAMBA_DEFAULTS,
+  mambaRecurrence,
+  unsupportedMamba,
+} from "./mamba.ts";
 
 /** 1 means no factor: the graph then has no node for it. */
 const factor = (value: number | null | undefined): number | undefined =>
@@ -93,5 +86,5 @@ export const falconH1 = decoder({
       recurrence: recurrenceOf(config),
     };
   },
-  tensors: (geometry) => decoderTensors(geometry, NAMES, FINAL_NORM),
+  tensors: feedForwardTensors,
 });

@@ -4,7 +4,9 @@
  * @module
  */
 import type { Geometry } from "../manifest.ts";
+import type { TensorPlan } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
+import { decoderTensors, type LayerNames } from "./tensors.ts";
 
 /** A recurrence as a geometry has it. */
 export type Recurrence = NonNullable<Geometry["recurrence"]>;
@@ -20,6 +22,21 @@ export const MAMBA_DEFAULTS = {
   mamba_conv_bias: true,
   mamba_proj_bias: false,
 } as const;
+
+const FEED_FORWARD: LayerNames = {
+  "mlp_norm": "pre_ff_layernorm.weight",
+  "mlp.gate": "feed_forward.gate_proj.weight",
+  "mlp.up": "feed_forward.up_proj.weight",
+  "mlp.down": "feed_forward.down_proj.weight",
+  "mlp.gate_bias": "feed_forward.gate_proj.bias",
+  "mlp.up_bias": "feed_forward.up_proj.bias",
+  "mlp.down_bias": "feed_forward.down_proj.bias",
+};
+
+/** Tensors of families that call their MLP `feed_forward` (Bamba, Falcon H1). */
+export function feedForwardTensors(geometry: Geometry): TensorPlan {
+  return decoderTensors(geometry, FEED_FORWARD, "model.final_layernorm.weight");
+}
 
 /** The recurrence of these layers (0-based), whose heads are together `width` wide. */
 export function mambaRecurrence(config: ModelConfig, layers: number[], width: number): Recurrence {
