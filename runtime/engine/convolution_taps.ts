@@ -1,11 +1,11 @@
 /**
- * Which slots a convolution adds up for each row of a frame.
+ * Which slots a convolution adds up for each row, and into which it writes.
  *
  * @module
  */
 import type { Slots } from "./slots.ts";
 
-/** Slots of a frame's rows and their ancestors, less the first one of its view. */
+/** Slots of rows and their ancestors, less the first one of its view. */
 export interface ConvolutionTaps {
   /** Slots of each row (last) and its ancestors; its own where there is none. i32 (rows, kernel) */
   taps: Int32Array;
@@ -14,21 +14,19 @@ export interface ConvolutionTaps {
 }
 
 /**
- * The taps of the rows in slots base .. base + rows - 1.
+ * The taps of the rows in these slots.
  *
  * @param options.kernel Rows that are added up for each, the row itself included.
  * @param options.first Slot that is the first one of the frame's view.
  */
 export function convolutionTaps(
   slots: Slots,
-  base: number,
-  rows: number,
+  rows: readonly number[],
   { kernel, first }: { kernel: number; first: number },
 ): ConvolutionTaps {
-  const taps = new Int32Array(rows * kernel);
-  const seen = new Float32Array(rows * kernel);
-  for (let row = 0; row < rows; row++) {
-    const own = base + row;
+  const taps = new Int32Array(rows.length * kernel);
+  const seen = new Float32Array(rows.length * kernel);
+  for (const [row, own] of rows.entries()) {
     let slot = own;
     for (let tap = kernel - 1; tap >= 0; tap--) {
       const at = row * kernel + tap;
@@ -38,4 +36,9 @@ export function convolutionTaps(
     }
   }
   return { taps, seen };
+}
+
+/** Indices of `rows` slots from `slot` on in a buffer (1, 1, capacity, ..): [0, 0, slot] each. i32 (rows, 3) */
+export function slotIndices(slot: number, rows: number): Int32Array {
+  return Int32Array.from({ length: 3 * rows }, (_, i) => i % 3 === 2 ? slot + (i - 2) / 3 : 0);
 }

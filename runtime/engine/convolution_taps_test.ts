@@ -13,7 +13,7 @@ Deno.test("convolutionTaps() follows parents across frames and branches, from th
     });
   write(10, [-1, 10, 11], [0, 1, 2]);
   write(13, [11, 13, 12, -1], [2, 3, 3, 0]);
-  const { taps, seen } = convolutionTaps(slots, 13, 4, { kernel: 3, first: 8 });
+  const { taps, seen } = convolutionTaps(slots, [13, 14, 15, 16], { kernel: 3, first: 8 });
   assert.deepEqual([...taps], [2, 3, 5, 3, 5, 6, 3, 4, 7, 8, 8, 8]);
   assert.deepEqual([...seen], [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1]);
 });

@@ -89,12 +89,15 @@ export class KvArena {
   readonly samplers = new Map<number, Sampler>();
   /** Masks that rows may name. */
   readonly masks = new KnownMasks();
-  /** Views of the caches by their first slot: of all, or of those without a window. */
+  /** Views of the far caches by their first slot. */
   readonly #views = new Map<number, CacheTensors>();
-  /** Views of the windowed caches by their first near slot. */
+  /** Views of the near caches by their first near slot. */
   readonly #nearViews = new Map<number, CacheTensors>();
   /** The buffers of the first layer, of the next one, ... */
   readonly #caches: Cache[];
+  /** Those of them whose rows stand in the slots of the arena, and those with near slots. */
+  readonly #far: readonly Cache[];
+  readonly #nearCaches: readonly Cache[];
   /** How many of them, at the end, are those of the last layer. */
   readonly #ofLastLayer: number;
   /** The recurrent states of its rows; undefined: no layer has one. */
@@ -115,6 +118,8 @@ export class KvArena {
     }
     const buffers = caches.map((cache) => zeros(cache, this.#capacityOf(cache)));
     this.#caches = caches.map((cache, i) => ({ ...cache, data: buffers[i] }));
+    this.#far = this.#caches.filter((cache) => !this.#isNear(cache));
+    this.#nearCaches = this.#caches.filter((cache) => this.#isNear(cache));
     this.#ofLastLayer = shape.at(-1)!.length;
     if (recurrence) this.states = new RecurrentStates(recurrence, capacity);
   }
@@ -141,19 +146,12 @@ export class KvArena {
     const slots = this.#slots.moved(capacity, keep, shelf);
     const near = this.#near?.moved(capacity, { keep, shelf, near: stated });
     const order = [...moves(keep), ...moves(shelf, capacity - shelf.length)];
-    const apart = (cache: Cache) => near !== undefined && cache.windowed === true;
-    const groups: Rearranged[] = [{
-      caches: this.#caches.filter((cache) => !apart(cache)),
-      ...{ order, from: this.#slots.capacity, to: capacity },
-    }];
+    const groups: Rearranged[] = [
+      { caches: this.#far, order, from: this.#slots.capacity, to: capacity },
+    ];
     if (near) {
-      const { moves, near: { capacity: to } } = near;
-      groups.push({
-        caches: this.#caches.filter(apart),
-        order: moves,
-        from: this.#near!.capacity,
-        to,
-      });
+      const [from, to] = [this.#near!.capacity, near.near.capacity];
+      groups.push({ caches: this.#nearCaches, order: near.moves, from, to });
     }
     // The system backs pages of the new buffers only as they are written, and each old buffer is
     // freed right after its copy: at most one layer's cache is in memory twice at a time.
@@ -220,19 +218,13 @@ export class KvArena {
    * is the same in every stage. `window`: that of the stage's windowed layers, if it has any. Throws
    * `bad_frame` where a row that they attend to in these layers was given up.
    */
-  view(base: number, rows: number, window?: number): ArenaView {
+  view(base: number, rows: number, window = Infinity): ArenaView {
     const first = floored(this.#slots.lowest(base, rows));
+    const far = this.#viewed(this.#views, first, this.#far);
     const near = this.#near;
-    if (!near || window === undefined) {
-      return { first, ...this.#viewed(this.#views, first, this.#caches) };
-    }
+    if (!near) return { first, ...far };
     const nearFirst = floored(near.lowest(this.#slots, base, rows, window));
-    const far = this.#viewed(this.#views, first, this.#caches.filter(({ windowed }) => !windowed));
-    const windowed = this.#viewed(
-      this.#nearViews,
-      nearFirst,
-      this.#caches.filter(({ windowed }) => windowed),
-    );
+    const windowed = this.#viewed(this.#nearViews, nearFirst, this.#nearCaches);
     return {
       first,
       near: { first: nearFirst, total: near.at(base) + rows - nearFirst },
@@ -241,15 +233,20 @@ export class KvArena {
     };
   }
 
+  /** Do rows stand in near slots in this cache? */
+  #isNear({ windowed }: RowCache): boolean {
+    return windowed === true && this.#near !== undefined;
+  }
+
   /** Rows that a cache has room for. */
-  #capacityOf({ windowed }: RowCache): number {
-    return windowed && this.#near ? this.#near.capacity : this.#slots.capacity;
+  #capacityOf(cache: RowCache): number {
+    return this.#isNear(cache) ? this.#near!.capacity : this.#slots.capacity;
   }
 
   /** Index of a slot's first element in a cache, one number a head. */
   #heads(cache: Cache, slot: number): number[] {
     const capacity = this.#capacityOf(cache);
-    const at = cache.windowed && this.#near ? this.#near.at(slot) : slot;
+    const at = this.#isNear(cache) ? this.#near!.at(slot) : slot;
     return Array.from({ length: cache.heads }, (_, head) => (head * capacity + at) * cache.dim);
   }
 

@@ -239,6 +239,14 @@ export class OrtTensor {
   }
 }
 
+/** i64 tensor of non-negative numbers below 2^31. */
+export function int64Tensor(values: ArrayLike<number>, dims: number[]): OrtTensor {
+  const words = new Int32Array(2 * values.length);
+  // Little-endian: the low words come first.
+  for (let i = 0; i < values.length; i++) words[2 * i] = values[i];
+  return new OrtTensor("int64", new BigInt64Array(words.buffer), dims);
+}
+
 /** Tensors by the names of a graph's inputs or outputs. */
 export type OrtTensors = Record<string, OrtTensor>;
 

@@ -26,9 +26,9 @@ import { engineError, reason } from "./errors.ts";
 import { checkArrays, checkRows } from "./frame_check.ts";
 import type { ArenaView, KvArena, Sampler } from "./kv_arena.ts";
 import { KvArenas } from "./kv_arenas.ts";
-import { convolutionTaps } from "./convolution_taps.ts";
+import { convolutionTaps, slotIndices } from "./convolution_taps.ts";
 import { attentionBias, nearBias, windowBias } from "./mask.ts";
-import { OrtTensor, type OrtTensors } from "./ort.ts";
+import { int64Tensor, OrtTensor, type OrtTensors } from "./ort.ts";
 import { needsHistory, occurrencesOf } from "./partial.ts";
 import type { LoadedStage } from "./queued_engine.ts";
 import { type LogitsRow, sample } from "./sampler.ts";
@@ -159,7 +159,7 @@ export class OrtStage implements LoadedStage {
         const all = wantedRows(arena, frame);
         if (!head || all.stated.length > 0) hidden = new Float32Array(wanted * width);
         const logits = head ? this.#logitsBuffers(all.scored.length) : undefined;
-        if (head) feeds.scored = int64(Int32Array.from(all.scored), [all.scored.length]);
+        if (head) feeds.scored = int64Tensor(Int32Array.from(all.scored), [all.scored.length]);
         await this.#compute(view, rows, feeds, {
           ...logits?.tensors,
           ...(hidden && { normed: new OrtTensor("float32", hidden, [wanted, width]) }),
@@ -274,12 +274,12 @@ export class OrtStage implements LoadedStage {
       ...biases,
       ...(graph.kernel !== undefined && convolutionFeeds(arena.slots, rows, first, graph.kernel)),
       ...(graph.first
-        ? { tokens: int64(rows.tokens, [1, n]) }
+        ? { tokens: int64Tensor(rows.tokens, [1, n]) }
         : { hidden: new OrtTensor("float32", hidden!, [1, n, geometry.hidden]) }),
-      positions: int64(rows.positions, [1, n]),
+      positions: int64Tensor(rows.positions, [1, n]),
       past_rows: new OrtTensor("int32", Int32Array.of(total - 1), [1]),
       total_rows: new OrtTensor("int32", Int32Array.of(total), []),
-      ...(graph.last ? { want: int64(rows.want, [rows.want.length]) } : {}),
+      ...(graph.last ? { want: int64Tensor(rows.want, [rows.want.length]) } : {}),
     };
   }
 
@@ -570,21 +570,11 @@ function convolutionFeeds(
   first: number,
   kernel: number,
 ): OrtTensors {
-  const { taps, seen } = convolutionTaps(slots, base, length, { kernel, first });
-  const own = Int32Array.from(
-    { length: 3 * length },
-    (_, i) => i % 3 === 2 ? base + (i - 2) / 3 - first : 0,
-  );
+  const rows = Array.from({ length }, (_, i) => base + i);
+  const { taps, seen } = convolutionTaps(slots, rows, { kernel, first });
   return {
-    conv_slots: int64(own, [1, 1, length, 3]),
-    conv_taps: int64(taps, [length, kernel]),
+    conv_slots: int64Tensor(slotIndices(base - first, length), [1, 1, length, 3]),
+    conv_taps: int64Tensor(taps, [length, kernel]),
     conv_seen: new OrtTensor("float32", seen, [length, kernel, 1]),
   };
-}
-
-/** i64 tensor of non-negative numbers: little-endian, so the low words come first. */
-function int64(values: Int32Array, dims: number[]): OrtTensor {
-  const words = new Int32Array(2 * values.length);
-  for (let i = 0; i < values.length; i++) words[2 * i] = values[i];
-  return new OrtTensor("int64", new BigInt64Array(words.buffer), dims);
 }

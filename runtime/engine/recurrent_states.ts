@@ -11,7 +11,8 @@
  */
 import { stateCount, stateElements } from "../../models/mod.ts";
 import { SEGMENT_GROUPS, type StateCache } from "../../models/graph/contract.ts";
-import { OrtTensor, type OrtTensors } from "./ort.ts";
+import { convolutionTaps, slotIndices } from "./convolution_taps.ts";
+import { int64Tensor, OrtTensor, type OrtTensors } from "./ort.ts";
 import type { Slots } from "./slots.ts";
 
 /** A segment of so many rows or more is worth a new state. */
@@ -245,23 +246,13 @@ export class RecurrentStates {
       kept: Map<number, number>;
     },
   ): OrtTensors {
-    const kernel = this.#kernel;
     /** The rows of all segments: their places among them, by slot. */
     const places = new Map<number, number>();
     for (const { slots: path } of segments) {
       for (const slot of path) if (!places.has(slot)) places.set(slot, places.size);
     }
-    const taps = new BigInt64Array(places.size * kernel).fill(BigInt(base - first));
-    const seen = new Float32Array(places.size * kernel);
-    for (const [own, at] of places) {
-      let slot = own;
-      for (let tap = kernel - 1; tap >= 0 && slot >= 0; tap--, slot = slots.parent(slot)) {
-        taps[at * kernel + tap] = BigInt(slot - first);
-        seen[at * kernel + tap] = 1;
-      }
-    }
-    const own = new BigInt64Array(3 * rows);
-    for (let row = 0; row < rows; row++) own[3 * row + 2] = BigInt(base - first + row);
+    const kernel = this.#kernel;
+    const { taps, seen } = convolutionTaps(slots, [...places.keys()], { kernel, first });
     const numberOf = new Map([...kept].map(([number, slot]) => [slot, number]));
     const feeds: OrtTensors = {};
     const stepOf = new Int32Array(rows);
@@ -284,20 +275,20 @@ export class RecurrentStates {
       numbers.push(...saved.map((n) => numberOf.get(endOf(group[n]))!));
       const name = SEGMENT_GROUPS[g];
       const dims = [group.length, steps];
-      feeds[`state_steps.${name}`] = int64(indices, dims);
+      feeds[`state_steps.${name}`] = int64Tensor(indices, dims);
       feeds[`state_live.${name}`] = new OrtTensor("float32", live, [...dims, 1]);
-      feeds[`state_roots.${name}`] = int64(group.map(({ root }) => root), [group.length]);
-      feeds[`state_saved.${name}`] = int64(saved, [saved.length]);
+      feeds[`state_roots.${name}`] = int64Tensor(group.map(({ root }) => root), [group.length]);
+      feeds[`state_saved.${name}`] = int64Tensor(saved, [saved.length]);
     }
     const placesOf = Array.from({ length: rows }, (_, row) => places.get(base + row)!);
     return {
       ...feeds,
-      state_slots: new OrtTensor("int64", own, [1, 1, rows, 3]),
-      state_taps: new OrtTensor("int64", taps, [places.size, kernel]),
+      state_slots: int64Tensor(slotIndices(base - first, rows), [1, 1, rows, 3]),
+      state_taps: int64Tensor(taps, [places.size, kernel]),
       state_seen: new OrtTensor("float32", seen, [places.size, kernel, 1]),
-      state_own: int64(placesOf, [rows]),
-      state_rows: int64(stepOf, [rows]),
-      state_places: int64(numbers, [numbers.length, 1]),
+      state_own: int64Tensor(placesOf, [rows]),
+      state_rows: int64Tensor(stepOf, [rows]),
+      state_places: int64Tensor(numbers, [numbers.length, 1]),
     };
   }
 
@@ -334,9 +325,6 @@ function grouped(segments: readonly Segment[]): [Segment[], Segment[]] {
   }
   return [sorted.slice(0, best), sorted.slice(best)];
 }
-
-const int64 = (values: ArrayLike<number>, dims: number[]): OrtTensor =>
-  new OrtTensor("int64", BigInt64Array.from(Array.from(values), BigInt), dims);
 
 const endOf = ({ slots }: Segment): number => slots.at(-1)!;
 

@@ -13,7 +13,8 @@ import {
 import type { Geometry } from "../../models/mod.ts";
 import { engineError, reason } from "./errors.ts";
 import { heldLibrary } from "./library.ts";
-import { OrtTensor, type OrtTensors, Session } from "./ort.ts";
+import { int64Tensor, OrtTensor, type OrtTensors, Session } from "./ort.ts";
+import { slotIndices } from "./convolution_taps.ts";
 
 /** Rows of a text: token ids for the first layer, else hidden states f32 (rows, hidden). */
 export type TextRows = { tokens: Int32Array } | { hidden: Float32Array<ArrayBuffer> };
@@ -58,7 +59,7 @@ export class TextLayer implements Disposable {
     const numbers = Array.from({ length: rows }, (_, i) => i);
     const dims = [1, 1, rows, rows];
     const feeds: OrtTensors = {
-      positions: new OrtTensor("int64", int64(numbers), [1, rows]),
+      positions: int64Tensor(numbers, [1, rows]),
       bias: new OrtTensor("float32", causal(rows, rows), dims),
       past_rows: new OrtTensor("int32", Int32Array.of(rows - 1), [1]),
       total_rows: new OrtTensor("int32", Int32Array.of(rows), []),
@@ -69,7 +70,7 @@ export class TextLayer implements Disposable {
       }),
       ...(first
         ? {
-          tokens: new OrtTensor("int64", int64((text as { tokens: Int32Array }).tokens), [1, rows]),
+          tokens: int64Tensor((text as { tokens: Int32Array }).tokens, [1, rows]),
         }
         : {
           hidden: new OrtTensor(
@@ -80,7 +81,7 @@ export class TextLayer implements Disposable {
         }),
       ...(kernel !== undefined && convolutionFeeds(rows, kernel)),
       ...(recurrence && recurrenceFeeds(rows, recurrence.kernel)),
-      ...(last && { want: new OrtTensor("int64", int64(numbers), [rows]) }),
+      ...(last && { want: int64Tensor(numbers, [rows]) }),
     };
     const output = new Float32Array(rows * hidden);
     const results: OrtTensors = last
@@ -186,8 +187,6 @@ async function compute(session: Session, feeds: OrtTensors, results: OrtTensors)
   }
 }
 
-const int64 = (values: ArrayLike<number>) => BigInt64Array.from(Array.from(values), BigInt);
-
 /**
  * Slots of the rows of a chain and of the `kernel` - 1 rows before each, its own where there is none,
  * and 0 for each of those.
@@ -195,16 +194,17 @@ const int64 = (values: ArrayLike<number>) => BigInt64Array.from(Array.from(value
 function chainTaps(
   rows: number,
   kernel: number,
-): { own: OrtTensor; taps: BigInt64Array<ArrayBuffer>; seen: Float32Array<ArrayBuffer> } {
+): { own: OrtTensor; taps: OrtTensor; seen: OrtTensor } {
   const each = Array.from({ length: rows * kernel }, (_, i) => {
     const row = Math.floor(i / kernel);
     return { row, before: row - (kernel - 1 - i % kernel) };
   });
-  const own = Array.from({ length: 3 * rows }, (_, i) => i % 3 === 2 ? (i - 2) / 3 : 0);
+  const taps = each.map(({ row, before }) => before < 0 ? row : before);
+  const seen = Float32Array.from(each, ({ before }) => before < 0 ? 0 : 1);
   return {
-    own: new OrtTensor("int64", int64(own), [1, 1, rows, 3]),
-    taps: int64(each.map(({ row, before }) => before < 0 ? row : before)),
-    seen: Float32Array.from(each, ({ before }) => before < 0 ? 0 : 1),
+    own: int64Tensor(slotIndices(0, rows), [1, 1, rows, 3]),
+    taps: int64Tensor(taps, [rows, kernel]),
+    seen: new OrtTensor("float32", seen, [rows, kernel, 1]),
   };
 }
 
@@ -213,8 +213,8 @@ function convolutionFeeds(rows: number, kernel: number): OrtTensors {
   const { own, taps, seen } = chainTaps(rows, kernel);
   return {
     conv_slots: own,
-    conv_taps: new OrtTensor("int64", taps, [rows, kernel]),
-    conv_seen: new OrtTensor("float32", seen, [rows, kernel, 1]),
+    conv_taps: taps,
+    conv_seen: seen,
   };
 }
 
@@ -222,12 +222,11 @@ function convolutionFeeds(rows: number, kernel: number): OrtTensors {
 function recurrenceFeeds(rows: number, kernel: number): OrtTensors {
   const { own, taps, seen } = chainTaps(rows, kernel);
   const numbers = Array.from({ length: rows }, (_, i) => i);
-  const each = (dims: number[], values: number[] = numbers) =>
-    new OrtTensor("int64", int64(values), dims);
+  const each = (dims: number[], values: number[] = numbers) => int64Tensor(values, dims);
   const feeds: OrtTensors = {
     state_slots: own,
-    state_taps: new OrtTensor("int64", taps, [rows, kernel]),
-    state_seen: new OrtTensor("float32", seen, [rows, kernel, 1]),
+    state_taps: taps,
+    state_seen: seen,
     state_own: each([rows]),
     state_rows: each([rows]),
     state_places: each([0, 1], []),
