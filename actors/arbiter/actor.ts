@@ -16,7 +16,6 @@
  */
 import { z } from "zod";
 import {
-  type ActorContext,
   type Address,
   address,
   type CallerRule,
@@ -24,9 +23,9 @@ import {
   type MessageMeta,
   notAllowed,
   parseAddress,
+  reportingTell,
   thisNode,
   toOrreryError,
-  unsent,
   type WireError,
   wireErrorSchema,
 } from "../system/mod.ts";
@@ -250,12 +249,7 @@ export const arbiterActor = defineActor({
       turn: () => turn(),
     });
 
-    /** Sends; whoever waits for it learns whether that failed, and so does the log. */
-    const send: ActorContext["tell"] = (to, message, options) => {
-      const sent = ctx.tell(to, message, options);
-      sent.catch(unsent(ctx, { to, message: message.type }));
-      return sent;
-    };
+    const send = reportingTell(ctx);
 
     /** Tells every stage and shard; one that cannot be told is as good as gone. */
     const toStages = (message: { type: string } & Record<string, unknown>) =>

@@ -14,6 +14,7 @@ import {
   type ActorContext,
   type Address,
   hasCode,
+  reportingTell,
   toOrreryError,
   unsent,
   type WireError,
@@ -64,6 +65,7 @@ export interface Replaced {
 /** See the module's text. */
 export class LostStages {
   readonly #ctx: ActorContext;
+  readonly #tell: ActorContext["tell"];
   readonly #o: LostStagesOptions;
   /** Why requests are held; undefined: they are not. */
   #error?: WireError;
@@ -106,6 +108,7 @@ export class LostStages {
   /** Holds nothing. Messages are sent in the name of the actor of `ctx`. */
   constructor(ctx: ActorContext, options: LostStagesOptions) {
     this.#ctx = ctx;
+    this.#tell = reportingTell(ctx);
     this.#o = options;
   }
 
@@ -351,12 +354,6 @@ export class LostStages {
   #unsent(to: string, message: string, error: unknown): void {
     unsent(this.#ctx, { to, message })(error);
   }
-
-  #tell: ActorContext["tell"] = (to, message, options) => {
-    const sent = this.#ctx.tell(to, message, options);
-    sent.catch((error) => this.#unsent(to, message.type, error));
-    return sent;
-  };
 
   #send({ from, frame }: RebuildFrame): Promise<unknown> {
     const { stages } = this.#o;

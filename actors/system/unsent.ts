@@ -40,5 +40,16 @@ export function unsent(
   };
 }
 
+/** `ctx.tell`, but what could not be sent is reported too. Whoever waits for it learns that as ever. */
+export function reportingTell(
+  ctx: Pick<ActorContext, "self" | "report" | "tell">,
+): ActorContext["tell"] {
+  return (to, message, options) => {
+    const sent = ctx.tell(to, message, options);
+    sent.catch(unsent(ctx, { to, message: message.type }));
+    return sent;
+  };
+}
+
 /** Whether a report is of a message that could not be sent. */
 export const isUnsent = (report: WorkReport): report is UnsentReport => report.type === "unsent";
