@@ -75,7 +75,7 @@ export const qwen3Moe = decoder({
 });
 
 /** Names of the MLP beside the experts. */
-const SHARED: LayerNames = {
+export const SHARED_EXPERT: LayerNames = {
   "mlp.shared.gate": "mlp.shared_expert.gate_proj.weight",
   "mlp.shared.up": "mlp.shared_expert.up_proj.weight",
   "mlp.shared.down": "mlp.shared_expert.down_proj.weight",
@@ -114,5 +114,6 @@ export const qwen2Moe = decoder({
       )
       : undefined,
   }),
-  tensors: (geometry) => placedExperts(decoderTensors(geometry, SHARED), geometry, EXPERT_PLACES),
+  tensors: (geometry) =>
+    placedExperts(decoderTensors(geometry, SHARED_EXPERT), geometry, EXPERT_PLACES),
 });

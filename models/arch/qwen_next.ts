@@ -16,6 +16,7 @@ import {
   sparseStepDense,
   unsupportedExperts,
 } from "./experts.ts";
+import { SHARED_EXPERT } from "./qwen.ts";
 import { decoderTensors, type LayerNames } from "./tensors.ts";
 
 const NAMES: LayerNames = {
@@ -28,14 +29,6 @@ const NAMES: LayerNames = {
   "state.decay": "linear_attn.A_log",
   "state.norm": "linear_attn.norm.weight",
   "state.out": "linear_attn.out_proj.weight",
-};
-
-/** Names of the MLP beside the experts. */
-const SHARED: LayerNames = {
-  "mlp.shared.gate": "mlp.shared_expert.gate_proj.weight",
-  "mlp.shared.up": "mlp.shared_expert.up_proj.weight",
-  "mlp.shared.down": "mlp.shared_expert.down_proj.weight",
-  "mlp.shared.router": "mlp.shared_expert_gate.weight",
 };
 
 /** Of how many layers one has attention, where config.json does not name the types. */
@@ -213,7 +206,7 @@ export const qwen3Next = decoder({
     },
   }),
   tensors(geometry) {
-    const plan = decoderTensors(geometry, { ...NAMES, ...SHARED });
+    const plan = decoderTensors(geometry, { ...NAMES, ...SHARED_EXPERT });
     const own = placed(placed(plan, geometry, gatedQueries), geometry, grouped);
     return placedExperts(own, geometry, EXPERT_PLACES);
   },

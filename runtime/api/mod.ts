@@ -20,6 +20,7 @@ export type { Serving } from "./plan.ts";
 export type { ListedModel, StoredModels } from "./stored_models.ts";
 export {
   type ModelUpload,
+  readForm,
   STORED_FORMS,
   type StoredForm,
   type UploadAbout,

@@ -22,6 +22,17 @@ export const STORED_FORMS = [
 /** See {@linkcode STORED_FORMS}. */
 export type StoredForm = typeof STORED_FORMS[number];
 
+const CALIBRATED = "-calibrated";
+
+/** A form's precision, and whether its errors are made up for; of none, nothing is said. */
+export function readForm(
+  form: StoredForm | undefined,
+): { precision?: Exclude<StoredForm, `${string}-calibrated`>; calibrated: boolean } {
+  if (form === undefined) return { calibrated: false };
+  const precision = form.replace(CALIBRATED, "") as Exclude<StoredForm, `${string}-calibrated`>;
+  return { precision, calibrated: form.endsWith(CALIBRATED) };
+}
+
 /** What a client says of a model before it sends the files. */
 export interface UploadAbout {
   /** What the model is called in the store. */

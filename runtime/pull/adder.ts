@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { OrreryError } from "../../actors/mod.ts";
-import { type AddingModel, apiError, type PullStep } from "../api/mod.ts";
+import { type AddingModel, apiError, type PullStep, readForm } from "../api/mod.ts";
 import type { AddJob, FromAddWorker, ToAddWorker } from "./worker.ts";
 
 /** Milliseconds in which the thread must end once it was told to stop. */
@@ -133,7 +133,7 @@ export class Adder {
 /** What the thread needs: the hub, packages, to write to the store, and the engine to calibrate. */
 const permissionsFor = (dir: string, job: AddJob) => ({
   ...{ net: "inherit", read: "inherit", import: "inherit", sys: "inherit" },
-  ...((job.from === "hub" ? job.target : job).precision?.endsWith("-calibrated") &&
+  ...(readForm((job.from === "hub" ? job.target : job).precision).calibrated &&
     { ffi: "inherit", env: "inherit" }),
   write: [dir],
 });

@@ -5,7 +5,7 @@
  */
 import { toOrreryError, type WireError } from "../../actors/mod.ts";
 import { addFromHub, type AddOptions, type AddProgress, ModelStore } from "../../models/mod.ts";
-import { apiError, type PullStep, type StoredForm } from "../api/mod.ts";
+import { apiError, type PullStep, readForm, type StoredForm } from "../api/mod.ts";
 import type { PullTarget } from "./pull_name.ts";
 
 /** Milliseconds between two steps of the same kind. */
@@ -70,8 +70,8 @@ const onConvert = ({ done, total }: AddProgress) =>
 
 /** How the store is told of a form. The engine is large: only a calibration loads it. */
 async function stored(form?: StoredForm): Promise<Pick<AddOptions, "precision" | "calibrate">> {
-  if (form !== "q4-calibrated" && form !== "q4m-calibrated") return { precision: form };
-  const precision = form === "q4-calibrated" ? "q4" : "q4m";
+  const { precision, calibrated } = readForm(form);
+  if (!calibrated) return { precision };
   return { precision, calibrate: (await import("../quality/mod.ts")).calibrate };
 }
 
