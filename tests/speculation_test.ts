@@ -34,6 +34,8 @@ Deno.test("generationActor gives the embedded model's plain greedy tokens with d
           mode: "speculative",
           maxTokens,
           draftLength,
+          // Drafts from the plain answer would stand in for the model's.
+          reuse: !draft,
         });
         assert.deepEqual(tokens, plain[i], `${prompt} (${stages} stages, draft model: ${draft})`);
         if (!draft) continue;
@@ -81,7 +83,12 @@ Deno.test("generationActor gives a seeded draw's tokens with drafts, and goes on
       const sampling = { temperature: 0.9, top_k: 40, seed: i };
       const plain = await pair.answer(prompt, { mode: "plain", maxTokens, sampling });
       if (i === 4) await pair.system.ask(drafterAddress("pair"), { type: "retire" });
-      const { tokens } = await pair.answer(prompt, { mode: "speculative", maxTokens, sampling });
+      const { tokens } = await pair.answer(prompt, {
+        mode: "speculative",
+        maxTokens,
+        sampling,
+        reuse: false,
+      });
       assert.deepEqual(tokens, plain.tokens, prompt);
     }
   });
@@ -97,7 +104,9 @@ Deno.test("generationActor gives the plain tokens with a draft model whose head 
         : { temperature: 0 };
       const request = { maxTokens, sampling, draftLength: 2 + i };
       const plain = await pair.answer(prompt, { mode: "plain", ...request });
-      const { tokens, done } = await pair.answer(prompt, { mode: "speculative", ...request });
+      // Drafts from the plain answer would all be right, and none of them the model's.
+      const asked = { mode: "speculative", reuse: false, ...request } as const;
+      const { tokens, done } = await pair.answer(prompt, asked);
       assert.deepEqual(tokens, plain.tokens, prompt);
       total.drafted += done.report.drafted;
       total.accepted += done.report.accepted;
