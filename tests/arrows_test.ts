@@ -7,6 +7,7 @@
  * their doors (`mod.ts`).
  */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { circles, type FileImport, HOUSES, readImports } from "./support/imports.ts";
 
@@ -157,6 +158,18 @@ Deno.test("mod.ts stands in every room of more than three files and says what th
         [];
     assert.ok((purpose ?? "").length > 60, `the text of ${folder}/mod.ts says too little`);
   }
+});
+
+Deno.test("every file that the text of a mod.ts names exists", async () => {
+  const missing: string[] = [];
+  for (const door of files.filter((file) => file.endsWith("/mod.ts"))) {
+    const [text] = (await Deno.readTextFile(join(ROOT, door))).split("@module");
+    for (const [, name] of text.matchAll(/`([a-z0-9_/]+\.ts)`/g)) {
+      const places = [join(ROOT, dirname(door), name), join(ROOT, name)];
+      if (!places.some((place) => existsSync(place))) missing.push(`${door}: ${name}`);
+    }
+  }
+  assert.deepEqual(missing, []);
 });
 
 Deno.test("docs/architecture.md lists the rooms with the arrows of ARROWS", async () => {

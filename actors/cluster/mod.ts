@@ -1,6 +1,22 @@
 /**
  * The cluster: which nodes are members, which deployment serves, and how nodes get weights from
- * each other.
+ * each other. Start with `deployment.ts`, a model cut into stages; then `cluster.ts`, the one actor
+ * that decides, and `member.ts`, the actor of each node that carries it out.
+ *
+ * - who is a member: `roster.ts`, `join_order.ts`, `absent.ts`, `memory.ts`
+ * - what serves, by names, copies and placements: `deployments.ts`, `named_deployment.ts`,
+ *   `deployment_copy.ts`, `placement.ts`
+ * - from one placement to the next: `preparation.ts`, `copy_loading.ts`, `adoption.ts`,
+ *   `live_moves.ts`
+ * - how many copies there are: `copies_policy.ts`, `copy_delays.ts`
+ * - who is alive: `node_watch.ts`, `detector.ts`, `votes.ts`, `reach.ts`
+ * - a node is gone or silent: `member_watch.ts`, `stand_ins.ts`, `copy_repair.ts`, `repair.ts`,
+ *   `backups.ts`, `warm_backups.ts`
+ * - what members may complain of: `doubts.ts`, `replans.ts`, `rate_limit.ts`
+ * - another coordinator begins: `takeover.ts`, `coordinator_watch.ts`
+ * - weights on their way: `weights.ts`, `fetches.ts`
+ * - what nodes tell of themselves: `examination.ts`, `checkup.ts`, `vitals.ts`, `links.ts`,
+ *   `log_page.ts`
  *
  * @module
  */

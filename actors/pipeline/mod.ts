@@ -1,6 +1,16 @@
 /**
  * The pipeline: frames and tensors, the stage actors that run them, and the drafters that guess the
- * next tokens.
+ * next tokens. Start with `frame.ts`, the message that moves; then `stage.ts`, which runs it.
+ *
+ * - what moves: `frame.ts`, `frame_problems.ts`, `tensor.ts`, `token_mask.ts`
+ * - stages: `stage.ts`, `open_arenas.ts`, `engine.ts`
+ * - a lost stage is replaced in place: `rebuild.ts`, `kept_states.ts`
+ * - masks that follow their rows: `late_masks.ts`
+ * - the LM head on several nodes: `head.ts`, `head_messages.ts`, `head_news.ts`, `head_engine.ts`
+ * - choosing a token from partial heads: `partials.ts`, `pack_partials.ts`, `random.ts`
+ * - drafts of a model: `drafter.ts`, `draft_messages.ts`, `draft_chains.ts`, `draft_bridge.ts`
+ * - drafts without a model: `suffix.ts`, `suffix_index.ts`, `ngram.ts`, `prediction.ts`
+ * - who may send what; what is reported: `callers.ts`; `reports.ts`, `work_spans.ts`
  *
  * @module
  */

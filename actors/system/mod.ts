@@ -2,7 +2,26 @@
  * The actor framework by itself: define a kind of actor, make a system, send messages.
  *
  * This room knows nothing of models, clusters or HTTP. It imports nothing else of the project, and
- * from npm only zod. Start with `define.ts`: it shows a whole actor on one screen.
+ * from npm only zod. Start with `define.ts`: it shows a whole actor on one screen. Then follow one
+ * message from its sender to its handler:
+ *
+ * 1. An actor sends by its context (`context.ts`), the outside by a typed ref (`ref.ts`).
+ * 2. `outbound.ts` finds the receiver's node (`directory.ts`), keeps the order (`send_order.ts`) and
+ *    waits for credit (`credits.ts`). For an ask, `asks.ts` waits for the answer.
+ * 3. It travels as an envelope (`envelope.ts`), in one process by `local_transport.ts`.
+ * 4. `inbound.ts` lets it into the receiving node, or refuses it: by who sends it (`gate.ts`,
+ *    `callers.ts`) and by how much that node has under way here (`intake.ts`).
+ * 5. `system.ts` checks it against its schema, and finds its actor or activates it
+ *    (`activations.ts`).
+ * 6. It waits in the mailbox (`mailbox.ts`), until a turn of the activation hands it to its handler
+ *    (`activation.ts`, `delivery.ts`).
+ * 7. What the handler changed of the actor's state is saved before it is answered
+ *    (`durable_memory.ts`).
+ *
+ * A message that no handler gets is refused (`refusals.ts`) and becomes a dead letter
+ * (`dead_letters.ts`).
+ *
+ * `simulation.ts` and `test_actor.ts` run the same actors in virtual time.
  *
  * @module
  */

@@ -5,6 +5,19 @@
  *     await engine.layout("arena-1", { capacity: 256, keep: new Int32Array(0) });
  *     const output = await engine.run(frame);
  *
+ * Start with `ort_stage.ts`, which runs a frame from its check to its tokens.
+ *
+ * - one loaded stage, and its queue: `ort_stage.ts`, `queued_engine.ts`, `frame_check.ts`
+ * - parts of the LM head: `ort_head.ts`, `partial.ts`
+ * - the memory of rows: `kv_arenas.ts`, `kv_arena.ts`, `slots.ts`, `near_slots.ts`,
+ *   `recurrent_states.ts`
+ * - inputs of the graph: `mask.ts`, `convolution_taps.ts`; names in `models/graph/contract.ts`
+ * - from logits to a token: `sampler.ts`, `candidates.ts`, `weights.ts`
+ * - ONNX Runtime: `ort.ts`, `session_chain.ts`, `library.ts`, `threads.ts`, `mapped_weights.ts`,
+ *   `huge_pages.ts`
+ * - processor time: `shared_time.ts`
+ * - measurements that take a model apart: `text_session.ts`
+ *
  * @module
  */
 import type { HeadEngine, HeadTokens, StageEngine } from "../../actors/pipeline/mod.ts";
