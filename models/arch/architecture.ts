@@ -63,6 +63,9 @@ export interface Architecture {
   geometry(config: ModelConfig, architecture: string): Geometry;
   /** `quant_method` of checkpoints that can be read although they are quantised; undefined: none. */
   readonly quantisation?: string;
-  /** Lists the tensors that a checkpoint of this geometry must have. */
-  tensors(geometry: Geometry): TensorPlan;
+  /**
+   * Lists the tensors that a checkpoint of this geometry must have. Where the checkpoints of a family
+   * come in several layouts, it asks `has` whether there is a tensor. @default there is none
+   */
+  tensors(geometry: Geometry, has?: (name: string) => boolean): TensorPlan;
 }

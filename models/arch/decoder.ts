@@ -5,7 +5,7 @@
  * @module
  */
 import type { Geometry } from "../manifest.ts";
-import type { Architecture, TensorPlan } from "./architecture.ts";
+import type { Architecture } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
 import { ROPE_SCALINGS } from "../rope.ts";
 import { contextOf, ropeOf, rotatedDims } from "./rope.ts";
@@ -67,8 +67,8 @@ export interface DecoderFamily {
   quantisation?: string;
   /** Changes the geometry where rotation or context follow rules of their own. @default none */
   adjusted?(geometry: Geometry, config: ModelConfig): Geometry;
-  /** The tensors of its checkpoints. @default `decoderTensors` */
-  tensors?(geometry: Geometry): TensorPlan;
+  /** See {@linkcode Architecture.tensors}. @default `decoderTensors` */
+  tensors?: Architecture["tensors"];
 }
 
 /** Values of `layer_types` that most families have. */
@@ -150,7 +150,7 @@ export function decoder(family: DecoderFamily): Architecture {
       return family.adjusted?.(geometry, config) ?? geometry;
     },
 
-    tensors: family.tensors ?? decoderTensors,
+    tensors: family.tensors ?? ((geometry) => decoderTensors(geometry)),
     quantisation: family.quantisation,
   };
 }

@@ -30,7 +30,7 @@ import { olmo2, olmo3, olmoe } from "./olmo.ts";
 import { phi, phi3 } from "./phi.ts";
 import { qwen2, qwen2Moe, qwen3, qwen3Moe } from "./qwen.ts";
 import { MOST_CONTEXT, ropeOf } from "./rope.ts";
-import { qwen35, qwen3Next } from "./qwen_next.ts";
+import { qwen35, qwen35Moe, qwen3Next } from "./qwen_next.ts";
 import { seedOss } from "./seed_oss.ts";
 import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
@@ -84,6 +84,7 @@ const KNOWN: readonly Architecture[] = [
   bamba,
   qwen35,
   qwen3Next,
+  qwen35Moe,
 ];
 
 /** Hugging Face classes that are supported. */
@@ -145,9 +146,10 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
       { file, architecture: named[0], supported: [...ACCEPTED] },
     );
   }
-  const name = parseConfig(json, file).architectures[0];
-  const architecture = KNOWN.find((known) => known.classes.includes(name))!;
-  const config = parseConfig(json, file, architecture.defaults);
+  const family = KNOWN.find(({ classes }) => Array.isArray(named) && classes.includes(named[0]));
+  const config = parseConfig(json, file, family?.defaults);
+  const architecture = family!; // `parseConfig` refuses a config.json that names no class
+  const name = config.architectures[0];
   checkRotation(config, file);
   const unsupported = architecture.unsupported(config);
   if (config.quantization_config) {

@@ -98,3 +98,25 @@ export const EXPERT_PLACES: Readonly<Record<string, ExpertRows>> = Object.fromEn
     ofEach((expert) => `mlp.experts.${expert}.${part}_proj.weight`),
   ]),
 );
+
+/**
+ * Where the rows of gate (`part` 0) or up (1) stand: for each expert the rows of both follow each
+ * other in one tensor [experts, 2 * I, H].
+ */
+export const gateAboveUp =
+  (tensor: string, part: 0 | 1): ExpertRows => (prefix, { experts, intermediate, hidden }) => {
+    const name = `${prefix}${tensor}`;
+    const shape = [experts!.count, 2 * intermediate, hidden];
+    const stacked = Array.from({ length: experts!.count }, (_, expert) => ({
+      name,
+      within: { shape, firstRow: (2 * expert + part) * intermediate },
+    }));
+    return { name, stacked };
+  };
+
+/** Where the rows of down stand: one below the other in one tensor [experts, H, I]. */
+export const downOfAll =
+  (tensor: string): ExpertRows => (prefix, { experts, intermediate, hidden }) => ({
+    name: `${prefix}${tensor}`,
+    within: { shape: [experts!.count, hidden, intermediate], firstRow: 0 },
+  });

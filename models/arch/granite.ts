@@ -9,7 +9,14 @@ import type { Geometry } from "../manifest.ts";
 import type { TensorPlan } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
 import { decoder, layersWhere, type Traits } from "./decoder.ts";
-import { type ExpertRows, expertsOf, placedExperts, unsupportedExperts } from "./experts.ts";
+import {
+  downOfAll,
+  type ExpertRows,
+  expertsOf,
+  gateAboveUp,
+  placedExperts,
+  unsupportedExperts,
+} from "./experts.ts";
 import { fusedTensors } from "./fused.ts";
 import { expandedWidth, MAMBA_DEFAULTS, mambaRecurrence, unsupportedMamba } from "./mamba.ts";
 import { decoderTensors } from "./tensors.ts";
@@ -39,32 +46,14 @@ export const granite = decoder({
   }),
 });
 
-/**
- * Where the rows of gate (`part` 0) or up (1) stand: for each expert the rows of both follow each
- * other in one tensor [experts, 2 * I, H].
- */
-const inputRows = (part: 0 | 1): ExpertRows => (prefix, { experts, intermediate, hidden }) => {
-  const name = `${prefix}block_sparse_moe.input_linear.weight`;
-  const shape = [experts!.count, 2 * intermediate, hidden];
-  const stacked = Array.from({ length: experts!.count }, (_, expert) => ({
-    name,
-    within: { shape, firstRow: (2 * expert + part) * intermediate },
-  }));
-  return { name, stacked };
-};
-
-/** Where the rows of down stand: [experts, H, I]. */
-const outputRows: ExpertRows = (prefix, { experts, intermediate, hidden }) => ({
-  name: `${prefix}block_sparse_moe.output_linear.weight`,
-  within: { shape: [experts!.count, hidden, intermediate], firstRow: 0 },
-});
+const EXPERT_INPUTS = "block_sparse_moe.input_linear.weight";
 
 const ROUTER = { "mlp.router": "block_sparse_moe.router.layer.weight" };
 
 const PLACES = {
-  "mlp.experts.gate": inputRows(0),
-  "mlp.experts.up": inputRows(1),
-  "mlp.experts.down": outputRows,
+  "mlp.experts.gate": gateAboveUp(EXPERT_INPUTS, 0),
+  "mlp.experts.up": gateAboveUp(EXPERT_INPUTS, 1),
+  "mlp.experts.down": downOfAll("block_sparse_moe.output_linear.weight"),
 };
 
 const MOE_DEFAULTS = { attention_multiplier: 1, num_local_experts: 8, num_experts_per_tok: 2 };

@@ -55,6 +55,8 @@ const CLASSES: Readonly<Record<string, string>> = {
   qwen3_next: "Qwen3NextForCausalLM",
   qwen3_5_text: "Qwen3_5ForCausalLM",
   qwen3_5: "Qwen3_5ForConditionalGeneration",
+  qwen3_5_moe_text: "Qwen3_5MoeForCausalLM",
+  qwen3_5_moe: "Qwen3_5MoeForConditionalGeneration",
 };
 
 /** The types that are known. */

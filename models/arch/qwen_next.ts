@@ -1,7 +1,7 @@
 /**
  * Qwen3-Next and Qwen 3.5: of four layers three have a recurrent state (the gated delta rule) in
- * place of attention, and attention has a gate. Qwen3-Next has mixtures of experts beside an MLP
- * whose output is weighed.
+ * place of attention, and attention has a gate. Qwen3-Next and Qwen 3.5 MoE have mixtures of experts
+ * beside an MLP whose output is weighed.
  *
  * @module
  */
@@ -10,8 +10,10 @@ import type { RowsWithin, TensorPlan, TensorSpec } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
 import { decoder, layersWhere, type Traits } from "./decoder.ts";
 import {
+  downOfAll,
   EXPERT_PLACES,
   expertsOf,
+  gateAboveUp,
   placedExperts,
   sparseStepDense,
   unsupportedExperts,
@@ -209,5 +211,43 @@ export const qwen3Next = decoder({
     const plan = decoderTensors(geometry, { ...NAMES, ...SHARED_EXPERT });
     const own = placed(placed(plan, geometry, gatedQueries), geometry, grouped);
     return placedExperts(own, geometry, EXPERT_PLACES);
+  },
+});
+
+/** In checkpoints of the hub, a tensor of all experts of a layer; transformers writes one of each. */
+const FUSED_EXPERTS = "mlp.experts.gate_up_proj";
+
+const FUSED_PLACES = {
+  "mlp.experts.gate": gateAboveUp(FUSED_EXPERTS, 0),
+  "mlp.experts.up": gateAboveUp(FUSED_EXPERTS, 1),
+  "mlp.experts.down": downOfAll("mlp.experts.down_proj"),
+};
+
+/** Qwen3_5MoeForCausalLM. */
+export const qwen35Moe = decoder({
+  ...COMMON,
+  classes: ["Qwen3_5MoeForCausalLM"],
+  defaults: {
+    ...DEFAULTS,
+    num_key_value_heads: 2,
+    intermediate_size: 512, // of no layer: each has experts
+    moe_intermediate_size: 512,
+    shared_expert_intermediate_size: 512,
+    num_experts: 256,
+    num_experts_per_tok: 8,
+  },
+  widthField: "moe_intermediate_size",
+  unsupported: (config) => [...unsupported(config), ...unsupportedExperts(config)],
+  traits: (config) => ({
+    ...traits(config),
+    experts: {
+      ...expertsOf(config, true),
+      shared: { intermediate: config.shared_expert_intermediate_size!, weighed: true },
+    },
+  }),
+  tensors(geometry, has) {
+    const plan = decoderTensors(geometry, { ...NAMES, ...SHARED_EXPERT });
+    const places = has?.(`model.layers.0.${FUSED_EXPERTS}`) ? FUSED_PLACES : EXPERT_PLACES;
+    return placedExperts(placed(plan, geometry, gatedQueries), geometry, places);
   },
 });

@@ -59,3 +59,29 @@ Deno.test("qwen3Next finds queries, keys, values and gates in the rows of one te
   assert.deepEqual([firsts("state.write"), firsts("state.step")], [[0, 4], [2, 6]]);
   assert.deepEqual(spec("state.in").stacked![0].within!.shape, [80, 8]);
 });
+
+Deno.test("qwen35Moe has experts in every layer, each with tensors of its own or all in two", () => {
+  const { architecture, geometry } = describe({
+    ...MINIMAL_CONFIG,
+    architectures: ["Qwen3_5MoeForCausalLM"],
+    intermediate_size: undefined,
+    head_dim: 16,
+    num_key_value_heads: 2,
+    num_experts: 9,
+  }, "config.json");
+  assert.deepEqual([geometry.experts, geometry.intermediate], [{
+    count: 9,
+    active: 8,
+    normalised: true,
+    shared: { intermediate: 512, weighed: true },
+  }, 512]);
+  const up = (has?: (name: string) => boolean) =>
+    architecture.tensors(geometry, has).layers[1].find(({ key }) => key === "mlp.experts.up")!
+      .stacked![2];
+  assert.equal(up().name, "model.layers.1.mlp.experts.2.up_proj.weight");
+  const fused = "mlp.experts.gate_up_proj";
+  assert.deepEqual(up((name) => name === `model.layers.0.${fused}`), {
+    name: `model.layers.1.${fused}`,
+    within: { shape: [9, 1024, 64], firstRow: 5 * 512 },
+  });
+});

@@ -22,6 +22,13 @@ const TEXT_DEFAULTS: Readonly<Record<string, Record<string, unknown>>> = {
     num_hidden_layers: 32,
     vocab_size: 248320,
   },
+  Qwen3_5MoeForConditionalGeneration: {
+    model_type: "qwen3_5_moe_text",
+    hidden_size: 2048,
+    num_attention_heads: 16,
+    num_hidden_layers: 40,
+    vocab_size: 248320,
+  },
   Mistral3ForConditionalGeneration: {
     model_type: "mistral",
     head_dim: 128,
@@ -45,7 +52,7 @@ export const WRAPPERS: readonly string[] = Object.keys(TEXT_DEFAULTS);
 const SHARED = ["tie_word_embeddings", "bos_token_id", "eos_token_id", "quantization_config"];
 
 /** Classes of which the whole model's `tie_word_embeddings` holds against that of its text model. */
-const TIED_AS_WHOLE = ["Qwen3_5ForConditionalGeneration"];
+const TIED_AS_WHOLE = ["Qwen3_5ForConditionalGeneration", "Qwen3_5MoeForConditionalGeneration"];
 
 /**
  * config.json of the text model within a multimodal one; undefined: this is the config.json of

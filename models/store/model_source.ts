@@ -51,12 +51,22 @@ async function openFolder(folder: string, options: DescribeOptions): Promise<Mod
   return {
     path: folder,
     name: basename(folder),
-    described: await asTied(described, weights),
+    described: laidOut(await asTied(described, weights), weights),
     texts,
     weights,
     precision: "q4",
     fingerprint: () => weights.fingerprint(),
     [Symbol.asyncDispose]: () => weights[Symbol.asyncDispose](),
+  };
+}
+
+/** The model with the tensors of this checkpoint's layout. */
+function laidOut(described: Described, { tensors }: Checkpoint): Described {
+  const { architecture } = described;
+  const has = (name: string) => tensors.has(name);
+  return {
+    ...described,
+    architecture: { ...architecture, tensors: (geometry) => architecture.tensors(geometry, has) },
   };
 }
 
