@@ -52,6 +52,11 @@ const UNKNOWN_DEVIATION_MS = 1_000;
 const LATE_MS = 50;
 /** In this time an observer that was late reads what waits, milliseconds. */
 const READ_MS = 1_000;
+/**
+ * What has come from a node passes TLS, HTTP/2 and the mailbox before it counts, each at best in the
+ * next turn of the observer's event loop: while it lags, so many lags go by until it has been read.
+ */
+const READ_LAGS = 4;
 
 interface Watched {
   /** When it was last heard of; moved on by the time for which the observer was late. */
@@ -71,6 +76,8 @@ export class PhiDetector {
   #tickedAt: number;
   /** When a check last came late. */
   #lateAt = -Infinity;
+  /** By how much checks come late now, milliseconds: what was seen counts half with each later check. */
+  #lagMs = 0;
   /** Checks since the first of those that came late within {@linkcode READ_MS} of each other. */
   #checks = 0;
 
@@ -112,6 +119,7 @@ export class PhiDetector {
   tick(now: number): number {
     const late = now - this.#tickedAt - this.#options.tickMs;
     this.#checks++;
+    this.#lagMs = Math.max(late, this.#lagMs / 2);
     if (late > LATE_MS) {
       if (this.#tickedAt - this.#lateAt >= READ_MS) this.#checks = 0;
       this.#lateAt = now;
@@ -129,6 +137,11 @@ export class PhiDetector {
   silence(node: string, now: number): number {
     const watched = this.#nodes.get(node);
     return watched ? Math.max(0, now - watched.heardAt) : 0;
+  }
+
+  /** Milliseconds that the observer takes at most, while it lags as it does now, to read what came. */
+  get readingMs(): number {
+    return this.#lagMs > LATE_MS ? READ_LAGS * this.#lagMs : 0;
   }
 
   /** See the module's text; 0: it is not watched. */

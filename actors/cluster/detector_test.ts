@@ -93,6 +93,19 @@ Deno.test("PhiDetector.suspects() waits a second after lateness, and for as many
   assert.deepEqual(at, { suspects: 21, givesUp: 21 });
 });
 
+Deno.test("PhiDetector.readingMs follows the lateness of checks, and soon forgets it", () => {
+  const detector = watched(every(500, 60), 30_000);
+  let now = 30_000;
+  const tick = (late: number) => {
+    detector.tick(now += OPTIONS.tickMs + late);
+    return detector.readingMs;
+  };
+  assert.equal(tick(0), 0);
+  assert.equal(tick(40), 0, "timers are never exact");
+  assert.deepEqual([tick(350), tick(100), tick(300)], [1_400, 700, 1_200]);
+  assert.deepEqual([tick(0), tick(0), tick(0)], [600, 300, 0]);
+});
+
 Deno.test("PhiDetector.add() forgets what was known of a node", () => {
   const detector = watched(every(500, 60), 30_000);
   detector.add("a", 100_000);

@@ -25,6 +25,16 @@ export interface NodeHealth {
   link?: { from: string; to: string };
 }
 
+/** The silence of a watched node. */
+export interface Silence {
+  /** How long it is, without the time for which the observer was late; milliseconds. */
+  ms: number;
+  /** How unusual it is, see `detector.ts`. */
+  phi: number;
+  /** What came within so many milliseconds may not have been read, since the observer lags; 0: it does not. */
+  readingMs: number;
+}
+
 /** A change of a node's state. */
 export interface HealthChange {
   /** Id of the node. */

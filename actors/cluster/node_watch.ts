@@ -26,6 +26,7 @@ import { PhiDetector } from "./detector.ts";
 import {
   type NodeHealth,
   type NodeHealthState,
+  type Silence,
   WATCH_DEFAULTS,
   type WatchOptions,
   type WatchWorld,
@@ -152,11 +153,15 @@ export class NodeWatch {
     };
   }
 
-  /** For how long a node has been silent, and how unusual that is; undefined: it is not watched. */
-  silence(node: string): { ms: number; phi: number } | undefined {
+  /** For how long a node has been silent; undefined: it is not watched. */
+  silence(node: string): Silence | undefined {
     if (!this.#nodes.has(node)) return undefined;
     const now = this.#world.now();
-    return { ms: this.#detector.silence(node, now), phi: this.#detector.phi(node, now) };
+    return {
+      ms: this.#detector.silence(node, now),
+      phi: this.#detector.phi(node, now),
+      readingMs: this.#detector.readingMs,
+    };
   }
 
   /** Milliseconds for which a node has had its present state; 0: it is not watched. */

@@ -5,13 +5,14 @@
  * their backups; the node stays a member.
  *
  * A silence counts when a ping has been unanswered for half of it, when it is unusual for the node's
- * link, and when none of the other members that are asked reaches the node either. A node that is heard
+ * link, when it is longer by as much as this node itself lags with reading, and when none of the other
+ * members that are asked reaches the node either. A node that is heard
  * again right after others stood in for it was only slow: from then on it is given twice the time, for a
  * while.
  *
  * @module
  */
-import type { WatchWorld } from "./health.ts";
+import type { Silence, WatchWorld } from "./health.ts";
 import { askOthers } from "./votes.ts";
 
 /** Milliseconds between two looks, at least. */
@@ -41,8 +42,8 @@ export interface StandInWorld extends Pick<WatchWorld, "now" | "after" | "reach"
   replaceable(node: string): boolean;
   /** Members that may be asked about others. */
   voters(node: string): string[];
-  /** For how long a node has been silent, and how unusual that is; undefined: it is not watched. */
-  silence(node: string): { ms: number; phi: number } | undefined;
+  /** For how long a node has been silent; undefined: it is not watched. */
+  silence(node: string): Silence | undefined;
   /** This node has fallen silent: others should stand in for it. False: nobody does. */
   silent(node: string, why: string): boolean;
   /** This node is heard again, in whose place others stood in. */
@@ -107,7 +108,9 @@ export class StandIns {
 
   #isSilent(node: string, leastMs: number): boolean {
     const silence = this.#world.silence(node);
-    return silence !== undefined && silence.ms >= leastMs && silence.phi >= PHI;
+    if (!silence) return false;
+    const { ms, phi, readingMs } = silence;
+    return ms >= leastMs + readingMs && phi >= PHI;
   }
 
   async #ask(node: string): Promise<void> {

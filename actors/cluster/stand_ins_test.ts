@@ -6,7 +6,13 @@ import { StandIns } from "./stand_ins.ts";
 /** A node "a" that requests need, and what the others say of it, in virtual time. */
 function world(votes: Record<string, Reach | "away">) {
   const sim = new Simulation({ seed: 1 });
-  const given = { heardAt: 0, silentSince: undefined as number | undefined, phi: 9, able: true };
+  const given = {
+    heardAt: 0,
+    silentSince: undefined as number | undefined,
+    phi: 9,
+    readingMs: 0,
+    able: true,
+  };
   /** When others were to stand in, virtual milliseconds. */
   const told: number[] = [];
   let asked = 0;
@@ -19,6 +25,7 @@ function world(votes: Record<string, Reach | "away">) {
     silence: () => ({
       ms: sim.clock.now() - (given.silentSince ?? sim.clock.now()),
       phi: given.phi,
+      readingMs: given.readingMs,
     }),
     refuses: () => new Promise((resolve) => void sim.clock.after(1, () => resolve(false))),
     reach: (voter, _node, withinMs) => {
@@ -75,6 +82,17 @@ Deno.test("StandIns asks nobody about a silence that is short, or usual for the 
   given.phi = 1;
   await silence(20_000);
   assert.deepEqual([told, asked()], [[], 0]);
+});
+
+Deno.test("StandIns asks nobody about a silence that lasts no longer than this node takes to read", async () => {
+  const { sim, given, told, silence, asked } = world({ v: "silent" });
+  await sim.run({ forMs: 5_000 });
+  given.readingMs = 1_600;
+  await silence(2_200);
+  assert.deepEqual([told, asked()], [[], 0]);
+  await sim.run({ forMs: 5_000 });
+  await silence(4_000);
+  assert.equal(told.length, 1, "a longer one counts");
 });
 
 Deno.test("StandIns waits longer for a node that was heard again right after others stood in for it", async () => {
