@@ -15,6 +15,14 @@ from corpus import (direct_text, expand_request, load_offtopic, load_smalltalk, 
 
 HERE = Path(__file__).resolve().parent
 REFUSED = "I have not learned about"
+# What the report does not measure: the scope is read by a node, not by transformers.
+WEIGHTS_ALONE = (
+    "These are figures of the weights alone. A node also asks the scope (`orrery_scope` of\n"
+    "`generation_config.json`) whether a question is about anything that was learned, and refuses the\n"
+    "others: who asks a node mostly gets a refusal where the weights answer on the wrong topic, and at times\n"
+    "where they answer on the right one. `deno task bench:refusals` measures that; docs/models.md has its\n"
+    "figures (\"It refuses by a scope\")."
+)
 
 
 def user(text):
@@ -171,6 +179,7 @@ def main():
             f"Target {sum(p.numel() for p in run.target.parameters()):,} parameters"
             + (f", draft {sum(p.numel() for p in run.draft.parameters()):,}" if run.draft else "")
             + f"; {len(some)} topics; greedy decoding of the float16 weights; {time.time() - start:.0f} s.", "",
+            WEIGHTS_ALONE, "",
             "| measure | share | count |", "|---|---|---|"]
     text += [f"| {n} | {s} | {c} |" for n, s, c in rows]
     if run.draft:
@@ -187,7 +196,7 @@ def main():
         if f:
             ask = expand_request(2, f[1][1])
             text += [f"**User:** {ask}", "", f"**Model:** {expansions.get((outline_request(q), ask), '')}", ""]
-    text += ["## Off-topic samples", ""]
+    text += ["## Off-topic samples, without the scope", ""]
     for o, g in list(zip(off, offs))[:8]:
         text += [f"- {o['question']} -> {g[0]}"]
     text = "\n".join(text) + "\n"
