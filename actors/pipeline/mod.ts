@@ -3,7 +3,7 @@
  * next tokens. Start with `frame.ts`, the message that moves; then `stage.ts`, which runs it.
  *
  * - what moves: `frame.ts`, `frame_problems.ts`, `tensor.ts`, `token_mask.ts`
- * - stages: `stage.ts`, `open_arenas.ts`, `engine.ts`
+ * - stages: `stage.ts`, `stage_frames.ts`, `open_arenas.ts`, `engine.ts`
  * - a lost stage is replaced in place: `rebuild.ts`, `kept_states.ts`
  * - masks that follow their rows: `late_masks.ts`
  * - the LM head on several nodes: `head.ts`, `head_messages.ts`, `head_news.ts`, `head_engine.ts`
@@ -34,6 +34,7 @@ export * from "./rebuild.ts";
 export * from "./reports.ts";
 export * from "./shape.ts";
 export * from "./stage.ts";
+export * from "./stage_address.ts";
 export * from "./suffix.ts";
 export * from "./tensor.ts";
 export * from "./token_mask.ts";
