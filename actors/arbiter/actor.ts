@@ -9,8 +9,8 @@
  * Where shards have the LM head, the last stage sends them the wanted rows, and each answers with
  * `partial`.
  *
- * `core.ts` and `policy.ts` decide, without effects; this file carries their decisions out. It
- * never waits: a stage that hangs or a client that reads slowly holds up no other request.
+ * `core.ts` and `policy.ts` decide, without effects; `send_effects.ts` carries their decisions out.
+ * The arbiter never waits: a stage that hangs or a client that reads slowly holds up no other request.
  *
  * @module
  */
@@ -23,9 +23,7 @@ import {
   type MessageMeta,
   notAllowed,
   parseAddress,
-  reportingTell,
   thisNode,
-  toOrreryError,
   type WireError,
   wireErrorSchema,
 } from "../system/mod.ts";
@@ -34,6 +32,7 @@ import { FrameSpans } from "./frame_spans.ts";
 import type { Windowed } from "./near_rows.ts";
 import { closeSchema, dropSchema, maskMessageSchema, openSchema, rowsSchema } from "./messages.ts";
 import { LostStages } from "./lost_stages.ts";
+import { EffectSender } from "./send_effects.ts";
 import { stageReplaced, stagesSilent } from "./request_errors.ts";
 import type { FrameReport } from "./reports.ts";
 import type { ArbiterStats } from "./stats.ts";
@@ -73,13 +72,8 @@ export interface PipelineRoute {
 export const arbiterAddress = (deployment: string, key: string): Address =>
   address(deployment, "arbiter", key);
 
-/** Milliseconds in which a message that is no frame must reach a stage's mailbox. */
-const STAGE_MS = 10_000;
 /** Milliseconds in which requests may still come that began before another deployment served. */
 const LAST_OPEN_MS = 1_000;
-/** Milliseconds in which an arbiter that stops tells a Generation that its request has failed. */
-const STOP_MS = 2_000;
-
 const count = z.number().int().nonnegative();
 
 /**
@@ -249,74 +243,15 @@ export const arbiterActor = defineActor({
       turn: () => turn(),
     });
 
-    const send = reportingTell(ctx);
-
-    /** Tells every stage and shard; one that cannot be told is as good as gone. */
-    const toStages = (message: { type: string } & Record<string, unknown>) =>
-      Promise.allSettled(
-        [...stages, ...heads].map((to) => send(to, message, { deadlineMs: STAGE_MS })),
-      );
-
-    /** An actor of the pipeline could not be told what it has to do in frame `seq`. */
-    const lost = (arena: string, seq: number) => (error: unknown) => {
-      if (ctx.signal.aborted || !core.concerns({ arena, seq })) return;
-      // The node is lost, or the actor's mailbox was full for too long.
-      recovery.lose(toOrreryError(error, ctx.self).toWire());
-    };
-
-    /**
-     * Carries out what the core decided. Nothing is awaited: messages to one receiver arrive in the
-     * order in which they are sent.
-     */
-    function flush(): Promise<unknown>[] {
-      return core.takeEffects().map((effect) => {
-        switch (effect.kind) {
-          case "frame": {
-            const traced = spans.sent(
-              { ...effect.frame, rows: effect.frame.tokens.length },
-              () => core.carried(effect.frame.seq),
-            );
-            const frame = traced ? { ...effect.frame, spans: traced } : effect.frame;
-            return send(stages[0], { type: "frame", ...frame }, {
-              deadlineMs: config.silenceMs,
-            }).catch(lost(frame.arena, frame.seq));
-          }
-          case "late": {
-            const { late } = effect;
-            return send(stages.at(-1)!, { type: "late", ...late }, { deadlineMs: STAGE_MS })
-              .catch(lost(late.arena, late.seq));
-          }
-          case "more": {
-            const { arena, seq, asked } = effect;
-            return Promise.all(
-              asked.map(({ shard, rows, limit }) =>
-                send(heads[shard], { type: "more", arena, seq, rows, limit }, {
-                  deadlineMs: STAGE_MS,
-                })
-              ),
-            ).catch(lost(arena, seq));
-          }
-          case "cancel":
-            spans.cancelled(effect.arena, effect.seqs);
-            return toStages({ type: "cancel", arena: effect.arena, seqs: effect.seqs });
-          case "close":
-            return toStages({ type: "close", arena: effect.arena });
-          case "results":
-            // There is no deadline, since the client may read slowly. The Generation asks for no
-            // rows meanwhile, so that no more than these results wait.
-            return send(effect.to, { type: "tokens", ...effect.results }, { signal: ctx.signal })
-              .catch(() => {
-                if (ctx.signal.aborted) return;
-                core.close(effect.to); // the Generation is gone
-                turn();
-              });
-          case "failed":
-            spans.closed(effect.to);
-            return send(effect.to, { type: "failed", error: effect.error }, { signal: ctx.signal })
-              .catch(() => {}); // the Generation is gone
-        }
-      });
-    }
+    const sender = new EffectSender(ctx, {
+      core,
+      spans,
+      stages,
+      heads,
+      frameMs: config.silenceMs,
+      onLost: (error) => recovery.lose(error),
+      onClosed: () => turn(),
+    });
 
     /** After every message: sends the frames that may go; ends if retired and without a request. */
     function turn(): void {
@@ -327,7 +262,7 @@ export const arbiterActor = defineActor({
       // silence counts only while frames are under way
       if (idle || recovery.holds) heardAt = ctx.now();
       if (!core.idle) busyAt = ctx.now();
-      flush();
+      sender.flush();
       if (again !== undefined) cancelPump = ctx.after(again, turn);
       if (retiring && core.idle) rest();
     }
@@ -335,7 +270,7 @@ export const arbiterActor = defineActor({
     /** Closes the arena and ends. */
     function rest(): void {
       core.end(stopped("has no request"));
-      flush();
+      sender.flush();
       ctx.stop();
     }
 
@@ -376,7 +311,7 @@ export const arbiterActor = defineActor({
     /** Renews the lease of the arena at the stages. */
     function touch(): void {
       ctx.after(config.touchMs, touch);
-      if (core.arena !== undefined) void toStages({ type: "touch", arena: core.arena });
+      if (core.arena !== undefined) void sender.toAll({ type: "touch", arena: core.arena });
     }
     ctx.after(config.touchMs, touch);
 
@@ -385,15 +320,7 @@ export const arbiterActor = defineActor({
     ctx.onStop(async () => {
       spans.close();
       core.end(stopped("did not finish its requests"));
-      await Promise.allSettled(
-        core.takeEffects().map((effect) =>
-          effect.kind === "close"
-            ? toStages({ type: "close", arena: effect.arena })
-            : effect.kind === "failed"
-            ? send(effect.to, { type: "failed", error: effect.error }, { deadlineMs: STOP_MS })
-            : undefined
-        ),
-      );
+      await sender.flushLast();
     });
 
     /**

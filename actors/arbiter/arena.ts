@@ -144,7 +144,7 @@ export class ArbiterArena {
     const share = this.cost.slowest(carried.length) / carried.length;
     for (const { pending: { request } } of carried) request.served += share;
     for (const request of new Set(carried.map((c) => c.pending.request))) {
-      request.sentIn(carried.length, { at: now, busyMs: this.log.busyMs });
+      request.tally.sentIn(carried.length, { at: now, busyMs: this.log.busyMs });
     }
     this.flights.add(flight);
     this.log.sent(now);
@@ -177,7 +177,10 @@ export class ArbiterArena {
     this.#laid.answered(seq);
     for (const { row, pending: { request } } of flight.carried) {
       row.done = true;
-      request.rowDone(hidden_bytes / flight.carried.length, { at: now, busyMs: this.log.busyMs });
+      request.tally.rowDone(hidden_bytes / flight.carried.length, {
+        at: now,
+        busyMs: this.log.busyMs,
+      });
     }
     return flight;
   }

@@ -49,7 +49,7 @@ Deno.test("ArbiterArena.send() numbers frames, and announces a sampler with its 
   assert.deepEqual([second.seq, second.base, [...second.want]], [1, 6, [3]]);
   assert.deepEqual([first.samplers, second.samplers!.map((s) => s.id)], [undefined, [7]]);
   assert.deepEqual([...second.parents], [5, 6, 7, 8]);
-  assert.ok(request.served > 0 && request.frames === 2);
+  assert.ok(request.served > 0 && request.tally.frames === 2);
 });
 
 Deno.test("ArbiterArena.answered() takes a frame in once, and none of another arena", () => {

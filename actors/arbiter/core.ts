@@ -1,6 +1,6 @@
 /**
- * The arbiter's decisions, without effects: messages in, effects out. `actor.ts` carries the
- * effects out.
+ * The arbiter's decisions, without effects: messages in, effects out. `send_effects.ts`
+ * carries the effects out.
  *
  * One arena serves all requests of an arbiter. With one arena for each request, as first
  * designed, rows of different requests could not share a frame, and no request could use the rows
@@ -179,7 +179,7 @@ export class ArbiterCore {
     const request = this.#requests.find(generation);
     if (!request) return NO_USAGE;
     this.#end(request);
-    return request.usage(this.#arena.log);
+    return request.tally.usage(this.#arena.log);
   }
 
   /**
@@ -233,7 +233,7 @@ export class ArbiterCore {
       if (!results) {
         const { run } = request.open;
         toldTo.set(request, results = { results: [], ...(run && { run }), ...common });
-        if (!request.reportedReuse) results.reused_rows = request.reused;
+        if (!request.reportedReuse) results.reused_rows = request.tally.reused;
         request.reportedReuse = true;
       }
       const { slot: _, ...rest } = result as TokenResult; // shards name no slots
@@ -420,7 +420,7 @@ export class ArbiterCore {
     const standing = request.rows.filter((row) => row !== undefined).reverse();
     this.#arena.release(standing);
     const wasted = standing.filter((row) => !accepted.has(row) || (row.freed && !row.done)).length;
-    request.wasted += wasted;
+    request.tally.wasted += wasted;
     log.wasted += wasted;
     if (request.sampled) this.#arena.forget(request.order);
     this.#arena.memory.changed();

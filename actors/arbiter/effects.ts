@@ -1,5 +1,5 @@
 /**
- * What the arbiter's decisions lead to; `actor.ts` carries it out.
+ * What the arbiter's decisions lead to; `send_effects.ts` carries it out.
  *
  * @module
  */

@@ -59,9 +59,9 @@ export function load(
     }
     carried.push({ row, pending });
     gone.add(pending);
-    request.sentRows++;
+    request.tally.sentRows++;
   }
-  for (const { request, prompt } of jobs) if (prompt) request.pieces++;
+  for (const { request, prompt } of jobs) if (prompt) request.tally.pieces++;
   for (const job of jobs) job.gone++;
   for (const request of new Set(carried.map((c) => c.pending.request))) {
     request.jobs = request.jobs.filter((job) => job.at < job.rows.length);

@@ -56,6 +56,12 @@ export interface LostStagesOptions {
   turn: () => void;
 }
 
+/**
+ * What came of an attempt to rebuild. `again`: more is lost than was known, so that another attempt
+ * begins at once; `later`: a stage or shard is away; `closed`: one has closed the arena and lives.
+ */
+type Outcome = "done" | "again" | "later" | "closed";
+
 /** Which stages and shards were replaced, by their indices. */
 export interface Replaced {
   stages: readonly number[];
@@ -77,23 +83,23 @@ export class LostStages {
   #unreachable = false;
   /** Another deployment serves: nobody replaces stages of this one. */
   #superseded = false;
-  /** Frames with smaller numbers were sent before requests were held. */
-  #heldAt = 0;
-  /** Frames that had been answered when requests were held last. */
-  #frames = -1;
+  /** Number of the first frame that was not sent yet when requests began to be held. */
+  #firstHeldFrame = 0;
+  /** How many frames had been answered when requests were last held; -1: they never were. */
+  #answeredFrames = -1;
   /** Stages that have nothing of the arena. */
   #lost = new Set<number>();
   /** Stages that have not kept what they sent. */
-  #gone = new Set<number>();
+  #statesGone = new Set<number>();
   /**
    * Stages that were rebuilt since they had nothing, most likely at their new places: the directory
    * may name these before {@linkcode LostStages.replaced} is told.
    */
-  readonly #rebuilt = new Set<number>();
+  readonly #rebuiltStages = new Set<number>();
   /** Counts attempts: one that is not the last has been given up. */
   #attempt = 0;
   /** Attempts since the last pause. */
-  #row = 0;
+  #attemptsInARow = 0;
   #cancelRetry?: () => void;
   #cancelDeadline?: () => void;
   /** Numbers of the frames that have not been run again; undefined: none is waited for. */
@@ -140,7 +146,7 @@ export class LostStages {
       return true;
     }
     // One loss: each of the frames that were under way may tell of it.
-    if (this.holds && seq !== undefined && seq < this.#heldAt) return true;
+    if (this.holds && seq !== undefined && seq < this.#firstHeldFrame) return true;
     if (!FAILURES.includes(error.code)) return false;
     const now = this.#ctx.now();
     this.#failures = [...this.#failures.filter((at) => now - at < FAILURES_MS), now];
@@ -157,7 +163,7 @@ export class LostStages {
     if (!this.#hold(error)) return;
     this.#failures = []; // they were other nodes'
     this.#unreachable = false;
-    for (const stage of stages) if (!this.#rebuilt.delete(stage)) this.#lost.add(stage);
+    for (const stage of stages) if (!this.#rebuiltStages.delete(stage)) this.#lost.add(stage);
     this.#begin();
   }
 
@@ -211,10 +217,10 @@ export class LostStages {
     this.#since = this.#ctx.now();
     // What was rebuilt and has not answered since has not been mended.
     const { frames } = this.#o.core;
-    if (frames > this.#frames) this.#until = this.#ctx.now() + this.#holdMs;
-    this.#frames = frames;
-    this.#heldAt = this.#o.core.nextFrame;
-    this.#row = 0;
+    if (frames > this.#answeredFrames) this.#until = this.#ctx.now() + this.#holdMs;
+    this.#answeredFrames = frames;
+    this.#firstHeldFrame = this.#o.core.nextFrame;
+    this.#attemptsInARow = 0;
     this.#o.core.hold();
     this.#watch();
     return this.holds;
@@ -241,13 +247,13 @@ export class LostStages {
         undefined;
     this.#unreachable = false;
     this.#lost.clear();
-    this.#gone.clear();
+    this.#statesGone.clear();
     this.#o.core.resume();
   }
 
   #later(): void {
     this.#cancelRetry?.();
-    this.#row = 0;
+    this.#attemptsInARow = 0;
     this.#cancelRetry = this.#ctx.after(this.#o.retryMs, () => this.#begin());
   }
 
@@ -257,8 +263,8 @@ export class LostStages {
     const attempt = ++this.#attempt;
     this.#awaited = undefined;
     const stale = () => attempt !== this.#attempt || this.#ctx.signal.aborted;
-    if (++this.#row > MOST_ATTEMPTS) return this.#later();
-    const plan = this.#o.core.rebuild({ lost: this.#lost, gone: this.#gone });
+    if (++this.#attemptsInARow > MOST_ATTEMPTS) return this.#later();
+    const plan = this.#o.core.rebuild({ lost: this.#lost, gone: this.#statesGone });
     if (plan === undefined) return this.#done(); // there is nothing to rebuild
     void this.#try(plan, stale).then((outcome) => {
       if (stale()) return;
@@ -279,7 +285,7 @@ export class LostStages {
   }
 
   #done(): void {
-    for (const stage of this.#lost) this.#rebuilt.add(stage);
+    for (const stage of this.#lost) this.#rebuiltStages.add(stage);
     this.rebuilds++;
     const rebuild: RebuildReport = { type: "rebuild", heldMs: this.#ctx.now() - this.#since };
     this.#ctx.report(rebuild);
@@ -287,21 +293,30 @@ export class LostStages {
     this.#o.turn();
   }
 
+  /** One attempt. It stops early, with any outcome, once `stale` says that it was given up. */
+  async #try({ realign, frames }: RebuildPlan, stale: () => boolean): Promise<Outcome> {
+    const missed = await this.#realign(realign, stale);
+    if (missed) return missed;
+    this.#o.core.realigned(realign.floor);
+    if (frames.length === 0) return "done";
+    return await this.#runAgain(frames, stale);
+  }
+
   /**
-   * One attempt: `again`, where more is lost than was known; `later`, where a stage or shard is away;
-   * `closed`, where one has closed the arena and lives.
+   * Brings the stages that are left to one state, and renews the leases of the shards. Returns why
+   * the attempt ends here, if it does.
    */
-  async #try(
-    { realign, frames }: RebuildPlan,
+  async #realign(
+    message: RebuildPlan["realign"],
     stale: () => boolean,
-  ): Promise<"done" | "again" | "later" | "closed"> {
-    const { stages, heads, core } = this.#o;
+  ): Promise<Outcome | undefined> {
+    const { stages, heads } = this.#o;
     const within = { deadlineMs: STEP_MS };
     const left = [...stages.keys()].filter((i) => !this.#lost.has(i));
     const realigned = await Promise.allSettled(
-      left.map((i) => this.#ctx.ask(stages[i], { type: "realign", ...realign }, within)),
+      left.map((i) => this.#ctx.ask(stages[i], { type: "realign", ...message }, within)),
     );
-    const touch = { type: "touch", arena: realign.arena };
+    const touch = { type: "touch", arena: message.arena };
     const touched = await Promise.allSettled(heads.map((to) => this.#tell(to, touch, within)));
     if (stale()) return "later";
     const away = (result: PromiseSettledResult<unknown>) =>
@@ -318,36 +333,43 @@ export class LostStages {
         outcome = "later";
       }
     }
-    if (outcome) return outcome;
-    core.realigned(realign.floor);
+    return outcome;
+  }
+
+  /** Has the lost stages run these frames again, {@linkcode WINDOW} at once, and waits for the last. */
+  async #runAgain(frames: readonly RebuildFrame[], stale: () => boolean): Promise<Outcome> {
     const run = Promise.withResolvers<"done" | "later">();
-    const seqs = new Set(frames.map(({ frame }) => frame.seq));
-    if (seqs.size === 0) return "done";
-    this.#awaited = { seqs, done: run.resolve };
+    this.#awaited = { seqs: new Set(frames.map(({ frame }) => frame.seq)), done: run.resolve };
     this.#expect();
     for (let at = 0; at < frames.length; at += WINDOW) {
       const some = frames.slice(at, at + WINDOW);
       const sent = await Promise.allSettled(some.map((frame) => this.#send(frame)));
       if (stale()) return "later";
+      let again = false;
       for (const [k, result] of sent.entries()) {
         if (result.status === "fulfilled") continue;
-        const { from } = some[k];
         if (isClosed(result.reason)) return "closed";
-        if (hasCode(result.reason, "states_gone")) this.#gone.add(from);
-        else if (isEmpty(result.reason)) this.#lost.add(from);
-        else {
-          this.#unsent(
-            from < 0 ? stages[0] : stages[from],
-            from < 0 ? "frame" : "rebuild",
-            result.reason,
-          );
-          return "later";
-        }
-        outcome = "again";
+        if (!this.#learns(some[k].from, result.reason)) return "later";
+        again = true;
       }
-      if (outcome) return outcome;
+      if (again) return "again";
     }
     return await run.promise;
+  }
+
+  /**
+   * Takes in why the stage `from` did not send a frame on, -1: why the first stage did not get it.
+   * Returns whether the next plan will heed it; else a stage is away, and the log says so.
+   */
+  #learns(from: number, error: unknown): boolean {
+    if (hasCode(error, "states_gone")) this.#statesGone.add(from);
+    else if (isEmpty(error)) this.#lost.add(from);
+    else {
+      const [stage, message] = from < 0 ? [0, "frame"] as const : [from, "rebuild"] as const;
+      this.#unsent(this.#o.stages[stage], message, error);
+      return false;
+    }
+    return true;
   }
 
   /** Requests go on to be held, and it is tried again later: the log says why. */

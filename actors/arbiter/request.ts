@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { OpenMessage, RequestUsage, RowsMessage } from "./messages.ts";
+import type { OpenMessage, RowsMessage } from "./messages.ts";
 import type { Shape } from "../pipeline/mod.ts";
 import { OrreryError } from "../system/mod.ts";
 import { plannedPieces } from "./prompt_pieces.ts";
 import { type LateMask, RequestMasks, type RowMask } from "./request_masks.ts";
+import { RequestTally } from "./request_tally.ts";
 import type { Row } from "./row_pool.ts";
-import type { FrameLog } from "./usage.ts";
 
 /** A row that waits to be sent, or is under way. */
 export class PendingRow {
@@ -127,31 +127,10 @@ export class ArbiterRequest {
   returned = new Map<number, number>();
   /** Lanes that have come back in this turn of the Generation. */
   #returning = 0;
-  /** Rows of the prompt that were found in the cache. */
-  reused = 0;
-  /** The Generation has been told of `reused`. */
+  /** The Generation has been told how many rows of its prompt were found in the cache. */
   reportedReuse = false;
-  /** Frames that carried a piece of the prompt. */
-  pieces = 0;
-  /** Frames that carried any of its rows. */
-  frames = 0;
-  /** Rows of these frames, those of other requests included. */
-  framesRows = 0;
-  /** Its rows that were sent. */
-  sentRows = 0;
-  /** Its rows that were sent and dropped, or in the end not used. */
-  wasted = 0;
-  /**
-   * When its first frame was sent, and what the stages had computed together by then, milliseconds;
-   * undefined: no frame was sent.
-   */
-  began?: { at: number; busyMs: number };
-  /** The same for its last answer. */
-  #ended?: { at: number; busyMs: number };
-  /** Its rows that every stage has run. */
-  #doneRows = 0;
-  /** Bytes of hidden states of these rows over the last link. */
-  #hopBytes = 0;
+  /** What it has cost so far. */
+  readonly tally = new RequestTally();
 
   /**
    * @param order See {@linkcode ArbiterRequest.order}: larger than that of every earlier request.
@@ -188,7 +167,7 @@ export class ArbiterRequest {
 
   /** None of its frames has been sent. */
   get fresh(): boolean {
-    return this.began === undefined;
+    return this.tally.began === undefined;
   }
 
   /**
@@ -206,18 +185,51 @@ export class ArbiterRequest {
     if (!message.more) this.#back();
   }
 
-  #add(
-    { first, tokens, positions, parents, want, want_masks, late_masks, kind, chance, frame_rows }:
-      RowsMessage,
-    shape: Shape,
-  ): void {
-    const n = tokens.length;
+  #add(message: RowsMessage, shape: Shape): void {
+    this.#check(message);
+    const { first, tokens, positions, parents, want, kind, chance, frame_rows } = message;
     if (frame_rows !== undefined) this.frameRows = frame_rows;
-    if (positions.length !== n || parents.length !== n || (chance && chance.length !== n)) {
-      throw badRows(
-        this,
-        `arrays of ${n}, ${positions.length}, ${parents.length} and ${chance?.length ?? n} rows`,
-      );
+    const wanted = new Set(want);
+    const masks = this.#masksOf(message);
+    const pending: PendingRow[] = [];
+    this.rows.length = first + tokens.length;
+    for (const [i, token] of tokens.entries()) {
+      const number = first + i;
+      const parent = parents[i];
+      if (!(parent >= 0 && parent < number && this.#parents[parent] !== undefined)) {
+        throw badRows(this, `row ${number} hangs on row ${parent}, which is none`);
+      }
+      const dead = this.#parents[parent] === DEAD;
+      const row = new PendingRow({
+        request: this,
+        number,
+        token,
+        position: positions[i],
+        parent,
+        want: wanted.has(i),
+        kind,
+        reach: chance?.[i] ?? 1,
+        dead,
+        mask: masks.get(i),
+      });
+      this.#parents[number] = dead ? DEAD : parent;
+      if (kind === "draft") this.#draft.set(number, row);
+      pending.push(row);
+    }
+    const alive = pending.filter((p) => !p.dead);
+    const pieces = plannedPieces(shape, tokens.length);
+    if (kind === "prefill") this.#addJob(alive, { pieces, prompt: false });
+    else if (kind === "decode") this.decodes.push(...alive);
+    else this.drafts.push(...alive);
+    if (kind !== "draft") this.#returning += kind === "decode" ? tokens.length : 1;
+  }
+
+  /** Throws `bad_rows` where the arrays of a message do not agree, or its rows do not come next. */
+  #check({ first, tokens: { length }, positions, parents, want, want_masks, chance }: RowsMessage) {
+    const lengths = [length, positions.length, parents.length, chance?.length ?? length];
+    if (lengths.some((n) => n !== length)) {
+      const [last] = lengths.splice(-1);
+      throw badRows(this, `arrays of ${lengths.join(", ")} and ${last} rows`);
     }
     if (first < this.rows.length || first > this.rows.length + MOST_SKIPPED) {
       throw badRows(this, `first row ${first}, where ${this.rows.length} comes next`);
@@ -225,41 +237,17 @@ export class ArbiterRequest {
     if (want_masks && want_masks.length !== want.length) {
       throw badRows(this, `${want_masks.length} masks for ${want.length} wanted rows`);
     }
-    const wanted = new Set(want);
+  }
+
+  /** The masks that a message names, by the index of the row. */
+  #masksOf(
+    { want, want_masks, late_masks }: RowsMessage,
+  ): Map<number, RowMask | LateMask | undefined> {
     const masks = new Map<number, RowMask | LateMask | undefined>();
     want_masks?.forEach((id, i) => {
       masks.set(want[i], late_masks?.includes(id) ? this.masks.late(id) : this.masks.get(id));
     });
-    const pending: PendingRow[] = [];
-    this.rows.length = first + n;
-    for (let i = 0; i < n; i++) {
-      const number = first + i;
-      const parent = parents[i];
-      if (!(parent >= 0 && parent < number && (this.#parents[parent] !== undefined))) {
-        throw badRows(this, `row ${number} hangs on row ${parent}, which is none`);
-      }
-      this.#parents[number] = parent;
-      const row = new PendingRow({
-        request: this,
-        number,
-        token: tokens[i],
-        position: positions[i],
-        parent,
-        want: wanted.has(i),
-        kind,
-        reach: chance?.[i] ?? 1,
-        dead: this.#parents[parent] === DEAD,
-        mask: masks.get(i),
-      });
-      if (kind === "draft") this.#draft.set(number, row);
-      pending.push(row);
-      if (this.#parents[parent] === DEAD) this.#parents[number] = DEAD;
-    }
-    const alive = pending.filter((p) => !p.dead);
-    if (kind === "prefill") this.#addJob(alive, { pieces: plannedPieces(shape, n), prompt: false });
-    else if (kind === "decode") this.decodes.push(...alive);
-    else this.drafts.push(...alive);
-    if (kind !== "draft") this.#returning += kind === "decode" ? n : 1;
+    return masks;
   }
 
   /** A row that is to be run again and whose result, if any was wanted, is known. */
@@ -309,7 +297,7 @@ export class ArbiterRequest {
       job.rows = [...job.rows.slice(0, job.at), ...job.rows.slice(job.at).filter(alive)];
     }
     this.jobs = this.jobs.filter((job) => job.at < job.rows.length);
-    this.wasted += standing.length;
+    this.tally.wasted += standing.length;
     return standing;
   }
 
@@ -349,13 +337,13 @@ export class ArbiterRequest {
       job.stuck = job.parting = undefined;
     }
     this.rows.fill(undefined);
-    this.reused = 0;
+    this.tally.reused = 0;
     this.announced = this.sampled = false;
   }
 
   /** Rows of its answer so far, without those that were dropped. */
   get answerRows(): number {
-    return Math.max(0, this.rows.length - this.open.prompt.length - this.wasted);
+    return Math.max(0, this.rows.length - this.open.prompt.length - this.tally.wasted);
   }
 
   /**
@@ -367,48 +355,6 @@ export class ArbiterRequest {
     const prompt = this.jobs.reduce((n, job) => n + job.rows.length - job.at, 0);
     // Lengths are heavy-tailed: expect as many rows again as the answer already has.
     return Math.min(Math.max(usual, this.answerRows), Math.max(0, most)) + PROMPT_ROW * prompt;
-  }
-
-  /**
-   * Notes that a frame of `frameRows` rows with some of its rows was sent; `began`: when, and what
-   * the stages had computed together by then, milliseconds.
-   */
-  sentIn(frameRows: number, began: { at: number; busyMs: number }): void {
-    this.frames++;
-    this.framesRows += frameRows;
-    this.began ??= began;
-  }
-
-  /**
-   * Notes that every stage has run one of its rows, which took `hopBytes` bytes over the last link;
-   * `ended`: when, and what the stages had computed together by then, milliseconds.
-   */
-  rowDone(hopBytes: number, ended: { at: number; busyMs: number }): void {
-    this.#doneRows++;
-    this.#hopBytes += hopBytes;
-    this.#ended = ended;
-  }
-
-  /**
-   * The answer to `close`. Bubbles are counted from when its first frame was sent to its last
-   * answer, less all that the stages computed in that time, for any request. A frame counts when it
-   * comes back.
-   */
-  usage(log: FrameLog): RequestUsage {
-    const ended = this.#ended;
-    const { began } = this;
-    return {
-      frames: this.frames,
-      rows: this.sentRows,
-      wasted_rows: this.wasted,
-      pieces: this.pieces,
-      reused_rows: this.reused,
-      bubble_share: began && ended
-        ? log.idleShare(ended.busyMs - began.busyMs, ended.at - began.at)
-        : 0,
-      rows_per_frame: this.frames ? this.framesRows / this.frames : 0,
-      bytes_per_row_per_hop: this.#doneRows ? this.#hopBytes / this.#doneRows : 0,
-    };
   }
 
   /** The mask of the prompt's last row has come: the row may be run. */

@@ -60,7 +60,7 @@ Deno.test("Requests.rowsToCome() learns from the answers of requests that have e
   };
   const before = rows();
   const ended = request(0);
-  ended.began = { at: 0, busyMs: 0 };
+  ended.tally.began = { at: 0, busyMs: 0 };
   requests.add(ended);
   requests.admit(1000);
   requests.remove(ended);

@@ -136,7 +136,7 @@ export function reuse(
   for (const row of rows) {
     cache.claim(row);
     request.rows[job.rows[job.at++].number] = row;
-    request.reused++;
+    request.tally.reused++;
   }
   if (!last) return;
   if (last === rows.at(-1)) last.anchor ||= (last.next?.size ?? 0) > 0;

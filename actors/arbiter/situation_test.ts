@@ -87,7 +87,7 @@ Deno.test("situationOf() lets cached rows stand for a prompt's, but for its last
   const [reused, alone] = [request(5), request(5, false)];
   const { pieces } = situation([reused, alone], cache);
   assert.deepEqual(pieces.map((p) => p.left), [1, 5]);
-  assert.deepEqual([reused.reused, alone.reused], [4, 0]);
+  assert.deepEqual([reused.tally.reused, alone.tally.reused], [4, 0]);
 });
 
 Deno.test("situationOf() counts lanes that were answered a moment ago, and forgets those that are late", () => {
