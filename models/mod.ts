@@ -27,11 +27,8 @@ export {
   rowCaches,
   type StageGraph,
   type StageGraphOptions,
-  stateBytes,
   stateCaches,
-  stateCount,
   stateElements,
-  STATES_KEPT,
   windowOf,
 } from "./graph/mod.ts";
 export {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { windowedRows } from "../actors/mod.ts";
+import { stateCount, windowedRows } from "../actors/mod.ts";
 import type { ModelShape, Workload } from "./types.ts";
 
 /** Rows of KV cache for which there is memory. */
@@ -48,15 +48,7 @@ export function kvBytes(
   for (let layer = first; layer <= last; layer++) {
     const rows = windowed?.layers.includes(layer) ? need.windowed : need.rows;
     bytes += (kvLayerBytes?.[layer] ?? kvBytesPerRow) * rows;
-    if (states) bytes += states.layerBytes[layer] * stateCount(states, rows);
+    if (states) bytes += states.layerBytes[layer] * stateCount(rows, states);
   }
   return bytes;
-}
-
-/** Recurrent states of an arena of so many rows, that of zeros included. */
-function stateCount(
-  { rowsEach, least, most }: NonNullable<ModelShape["states"]>,
-  rows: number,
-): number {
-  return 1 + Math.min(most, Math.max(least, Math.ceil(rows / rowsEach)));
 }

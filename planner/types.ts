@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { RequestRoute, RouteFigures, Wire } from "../actors/mod.ts";
+import type { RequestRoute, RouteFigures, StatesKept, Wire } from "../actors/mod.ts";
 import type { PlacedActor } from "./place_actors.ts";
 
 /**
@@ -101,16 +101,10 @@ export interface ModelShape {
    * them: they keep only the rows that they need. @default there are none
    */
   windowed?: { window: number; layers: readonly number[] };
-  /**
-   * Recurrent states that an arena keeps beside one of zeros: one for each `rowsEach` rows, at least
-   * `least` and at most `most`. @default no layer has one
-   */
-  states?: {
+  /** Recurrent states that an arena keeps. @default no layer has one */
+  states?: StatesKept & {
     /** Bytes of one in each layer. (layers) */
     layerBytes: readonly number[];
-    rowsEach: number;
-    least: number;
-    most: number;
   };
   /**
    * Multiply-add operations of one row in one layer's matrices. Used for devices that are

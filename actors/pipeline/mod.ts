@@ -5,6 +5,7 @@
  * - what moves: `frame.ts`, `frame_problems.ts`, `tensor.ts`, `token_mask.ts`
  * - stages: `stage.ts`, `stage_frames.ts`, `open_arenas.ts`, `engine.ts`
  * - a lost stage is replaced in place: `rebuild.ts`, `kept_states.ts`
+ * - recurrent states of an arena: `state_count.ts`
  * - masks that follow their rows: `late_masks.ts`
  * - the LM head on several nodes: `head.ts`, `head_messages.ts`, `head_news.ts`, `head_engine.ts`
  * - choosing a token from partial heads: `partials.ts`, `pack_partials.ts`, `random.ts`
@@ -35,6 +36,7 @@ export * from "./reports.ts";
 export * from "./shape.ts";
 export * from "./stage.ts";
 export * from "./stage_address.ts";
+export * from "./state_count.ts";
 export * from "./suffix.ts";
 export * from "./tensor.ts";
 export * from "./token_mask.ts";

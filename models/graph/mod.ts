@@ -22,10 +22,7 @@ export {
   oneStateBytes,
   rowBytes,
   rowCaches,
-  stateBytes,
   stateCaches,
-  stateCount,
   stateElements,
-  STATES_KEPT,
   windowOf,
 } from "./row_caches.ts";

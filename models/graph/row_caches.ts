@@ -14,12 +14,6 @@ import {
   type StateCache,
 } from "./contract.ts";
 
-/**
- * How many recurrent states an arena keeps beside one of zeros: one for so many rows, at least and at
- * most so many.
- */
-export const STATES_KEPT = { rowsEach: 128, least: 2, most: 16 };
-
 /** GroupQueryAttention takes head sizes, in elements, that are multiples of this. */
 const HEAD_STEP = 8;
 
@@ -71,16 +65,6 @@ export const stateElements = ({ dims }: StateCache): number => dims.reduce((a, b
 /** Bytes of one recurrent state in these layers. */
 export const oneStateBytes = (states: readonly StateCache[]): number =>
   ELEMENT_BYTES * states.reduce((sum, cache) => sum + stateElements(cache), 0);
-
-/** Recurrent states for which an arena of `capacity` rows has room, that of zeros included. */
-export function stateCount(capacity: number): number {
-  const { rowsEach, least, most } = STATES_KEPT;
-  return 1 + Math.min(most, Math.max(least, Math.ceil(capacity / rowsEach)));
-}
-
-/** Bytes of all recurrent states in an arena of `capacity` rows. */
-export const stateBytes = (states: readonly StateCache[], capacity: number): number =>
-  stateCount(capacity) * oneStateBytes(states);
 
 /** Bytes of one row in those of these buffers that are of windowed layers. */
 export const windowedRowBytes = (caches: readonly RowCache[]): number =>

@@ -11,6 +11,7 @@ import {
   type RequestPolicy,
   type Shape,
   shapeSchema,
+  STATES_KEPT,
 } from "../../actors/mod.ts";
 import {
   type Geometry,
@@ -22,7 +23,6 @@ import {
   rowBytes,
   rowCaches,
   stateCaches,
-  STATES_KEPT,
   windowOf,
 } from "../../models/mod.ts";
 import {

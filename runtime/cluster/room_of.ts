@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type KvRoom, windowedRows } from "../../actors/mod.ts";
-import { type StageGraph, stateBytes } from "../../models/mod.ts";
+import { type KvRoom, stateCount, windowedRows } from "../../actors/mod.ts";
+import { oneStateBytes, type StageGraph } from "../../models/mod.ts";
 
 /** Most rows that are told: no model has so long a context. */
 const MOST_ROWS = 2 ** 30;
@@ -28,7 +28,7 @@ export function roomOf(
     (window === undefined
       ? windowedBytesPerRow * rows
       : windowedBytesPerRow * windowedRows(window, { rows, sequences: 1 })) +
-    (recurrence ? stateBytes(recurrence.states, rows) : 0);
+    (recurrence ? stateCount(rows) * oneStateBytes(recurrence.states) : 0);
   let [rows, more] = [0, MOST_ROWS];
   while (more - rows > 1) {
     const middle = Math.floor((rows + more) / 2);

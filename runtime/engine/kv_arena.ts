@@ -3,9 +3,14 @@
  *
  * @module
  */
-import { type ArenaLayout, KnownMasks, type Sampling } from "../../actors/pipeline/mod.ts";
+import {
+  type ArenaLayout,
+  KnownMasks,
+  type Sampling,
+  stateCount,
+} from "../../actors/pipeline/mod.ts";
 import type { RowCache, StageGraph } from "../../models/graph/contract.ts";
-import { stateBytes } from "../../models/mod.ts";
+import { oneStateBytes } from "../../models/mod.ts";
 import { OrtTensor, type OrtTensors } from "./ort.ts";
 import { NearSlots } from "./near_slots.ts";
 import { RecurrentStates } from "./recurrent_states.ts";
@@ -73,7 +78,7 @@ export function arenaBytes(
   capacity: number,
   { near = capacity, recurrence }: ArenaParts = {},
 ): number {
-  const states = recurrence ? stateBytes(recurrence.states, capacity) : 0;
+  const states = recurrence ? stateCount(capacity) * oneStateBytes(recurrence.states) : 0;
   return shape.flat().reduce(
     (sum, { heads, dim, windowed }) => sum + heads * dim * (windowed ? near : capacity) * F32_BYTES,
     states,

@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { stateCount, stateElements } from "../../models/mod.ts";
+import { stateCount } from "../../actors/pipeline/mod.ts";
+import { stateElements } from "../../models/mod.ts";
 import { SEGMENT_GROUPS, type StateCache } from "../../models/graph/contract.ts";
 import { convolutionTaps, slotIndices } from "./convolution_taps.ts";
 import { int64Tensor, OrtTensor, type OrtTensors } from "./ort.ts";
