@@ -12,7 +12,7 @@
  * - the memory of rows: `kv_arenas.ts`, `kv_arena.ts`, `slots.ts`, `near_slots.ts`,
  *   `recurrent_states.ts`
  * - inputs of the graph: `mask.ts`, `convolution_taps.ts`; names in `models/graph/contract.ts`
- * - from logits to a token: `sampler.ts`, `candidates.ts`, `weights.ts`
+ * - from logits to a token: `wanted_rows.ts`, `sampler.ts`, `candidates.ts`, `weights.ts`
  * - ONNX Runtime: `ort.ts`, `session_chain.ts`, `library.ts`, `threads.ts`, `mapped_weights.ts`,
  *   `huge_pages.ts`
  * - processor time: `shared_time.ts`

@@ -14,27 +14,34 @@ import {
   fromFloat32,
   LATE_MASK,
   type LateRow,
-  type NormedRow,
   type RowStates,
   type StageOutput,
   type TokenResult,
 } from "../../actors/pipeline/mod.ts";
-import { OrreryError } from "../../actors/system/errors.ts";
 import type { StageGraph } from "../../models/graph/contract.ts";
 import type { Geometry } from "../../models/mod.ts";
 import { engineError, reason } from "./errors.ts";
 import { checkArrays, checkRows } from "./frame_check.ts";
-import type { ArenaView, KvArena, Sampler } from "./kv_arena.ts";
+import type { ArenaView, KvArena } from "./kv_arena.ts";
 import { KvArenas } from "./kv_arenas.ts";
 import { convolutionTaps, slotIndices } from "./convolution_taps.ts";
 import { attentionBias, nearBias, windowBias } from "./mask.ts";
 import { int64Tensor, OrtTensor, type OrtTensors } from "./ort.ts";
-import { needsHistory, occurrencesOf } from "./partial.ts";
 import type { LoadedStage } from "./queued_engine.ts";
-import { type LogitsRow, sample } from "./sampler.ts";
 import { SessionChain } from "./session_chain.ts";
 import { nodeTime, type TimedRun } from "./shared_time.ts";
 import type { Slots } from "./slots.ts";
+import {
+  allowedOf,
+  chooser,
+  inOrder,
+  normedRows,
+  noteChoices,
+  pickRows,
+  rowsOf,
+  stateOf,
+  wantedRows,
+} from "./wanted_rows.ts";
 
 /** Most f32 elements of a buffer that is kept from one frame to the next. */
 const KEEP_ELEMENTS = 4 * 1024 * 1024;
@@ -54,6 +61,11 @@ export interface LoadRequest {
   /** Bytes that all arenas together may take. */
   arenaBudgetBytes: number;
 }
+
+/** What comes of a frame, without what it took. */
+type StageResult = StageOutput extends infer Output
+  ? Output extends StageOutput ? Omit<Output, "computeMs" | "past"> : never
+  : never;
 
 /** A loaded stage. */
 export class OrtStage implements LoadedStage {
@@ -142,54 +154,16 @@ export class OrtStage implements LoadedStage {
     arena.near?.write(frame.base, rows, frame.near_base!);
     const input = frame.hidden && asFloat32(frame.hidden) as Float32Array<ArrayBuffer>;
     for (const row of zeroDamaged(input, width)) arena.slots.damage(frame.base + row);
-    let hidden: Float32Array<ArrayBuffer> | undefined;
-    let normed: NormedRow[] | undefined;
-    let states: RowStates | undefined;
-    let tokens: TokenResult[] = [];
-    let late: LateRow[] = [];
     let past = frame.base;
+    let result: StageResult;
     try {
       const view = withStates(arena, arena.view(frame.base, rows, graph.window));
       past -= view.first;
       const segments = arena.states?.segments(arena.slots, frame.base, rows, view.first);
       const feeds = { ...this.#feeds(arena, view, frame, input), ...segments?.feeds };
-      if (graph.last) {
-        const wanted = frame.want.length;
-        const head = graph.logits.length > 0;
-        const all = wantedRows(arena, frame);
-        if (!head || all.stated.length > 0) hidden = new Float32Array(wanted * width);
-        const logits = head ? this.#logitsBuffers(all.scored.length) : undefined;
-        if (head) feeds.scored = int64Tensor(Int32Array.from(all.scored), [all.scored.length]);
-        await this.#compute(view, rows, feeds, {
-          ...logits?.tensors,
-          ...(hidden && { normed: new OrtTensor("float32", hidden, [wanted, width]) }),
-        });
-        contain(arena, frame);
-        const stated = all.stated.map((i) => stateOf(arena, frame, { i, states: hidden!, width }));
-        const kept = all.stated.length > 0 ? rowsOf(frame, all.scored) : frame;
-        if (all.stated.length > 0) states = { wanted: all.stated, results: stated };
-        if (logits) {
-          const sampled = this.#sample(arena, kept, logits.parts);
-          tokens = inOrder(sampled.tokens, states);
-          late = sampled.late.map(({ row, choose }) => ({ row: all.scored[row], choose }));
-          hidden = undefined;
-        } else {
-          if (states) hidden = pickRows(hidden!, all.scored, width);
-          normed = normedRows(arena, kept);
-        }
-      } else {
-        hidden = new Float32Array(rows * width);
-        const out = new OrtTensor("float32", hidden, [1, rows, width]);
-        await this.#compute(view, rows, feeds, { next_hidden: out });
-        contain(arena, frame);
-        // The next stage must learn which rows are damaged: it gets NaN for each of them, where
-        // this stage computed with zeros.
-        for (let row = 0; row < rows; row++) {
-          if (arena.slots.isDamaged(frame.base + row)) {
-            hidden.fill(NaN, row * width, (row + 1) * width);
-          }
-        }
-      }
+      result = graph.last
+        ? await this.#runLast(arena, frame, view, feeds)
+        : await this.#runInner(arena, frame, view, feeds);
       if (segments) arena.states!.keep(segments.kept, arena.slots);
     } catch (error) {
       arena.slots.forget(frame.base, rows);
@@ -199,20 +173,79 @@ export class OrtStage implements LoadedStage {
     this.#frames++;
     this.#rows += rows;
     this.#busyMs += computeMs;
-    if (!hidden) {
-      return { kind: "tokens", tokens, computeMs, past, ...(late.length > 0 && { late }) };
+    return { ...result, computeMs, past };
+  }
+
+  /** Runs a frame on a stage without the model's last layer: its hidden states go to the next one. */
+  async #runInner(
+    arena: KvArena,
+    frame: Frame,
+    view: ArenaView,
+    feeds: OrtTensors,
+  ): Promise<StageResult> {
+    const { hidden: width } = this.#load.geometry;
+    const rows = frame.tokens.length;
+    const hidden = new Float32Array(rows * width);
+    const out = new OrtTensor("float32", hidden, [1, rows, width]);
+    await this.#compute(view, rows, feeds, { next_hidden: out });
+    contain(arena, frame);
+    // The next stage must learn which rows are damaged: it gets NaN for each of them, where this
+    // stage computed with zeros.
+    for (let row = 0; row < rows; row++) {
+      if (arena.slots.isDamaged(frame.base + row)) {
+        hidden.fill(NaN, row * width, (row + 1) * width);
+      }
     }
-    if (!normed) {
-      return { kind: "hidden", hidden: fromFloat32([rows, width], hidden), computeMs, past };
+    return { kind: "hidden", hidden: fromFloat32([rows, width], hidden) };
+  }
+
+  /**
+   * Runs a frame on the last stage: a token for each wanted row or, where shards have the LM head,
+   * the rows after the final norm. Rows whose hidden states are wanted get these in either case.
+   */
+  async #runLast(
+    arena: KvArena,
+    frame: Frame,
+    view: ArenaView,
+    feeds: OrtTensors,
+  ): Promise<StageResult> {
+    const { graph, geometry: { hidden: width } } = this.#load;
+    const wanted = frame.want.length;
+    const head = graph.logits.length > 0;
+    const { scored, stated } = wantedRows(arena, frame);
+    const withHidden = !head || stated.length > 0;
+    const hidden = new Float32Array(withHidden ? wanted * width : 0);
+    const logits = head ? this.#logitsBuffers(scored.length) : undefined;
+    const outputs = {
+      ...logits?.tensors,
+      ...(withHidden && { normed: new OrtTensor("float32", hidden, [wanted, width]) }),
+    };
+    if (head) feeds.scored = int64Tensor(Int32Array.from(scored), [scored.length]);
+    await this.#compute(view, frame.tokens.length, feeds, outputs);
+    contain(arena, frame);
+    const states: RowStates | undefined = stated.length > 0
+      ? {
+        wanted: stated,
+        results: stated.map((i) => stateOf(arena, frame, { i, states: hidden, width })),
+      }
+      : undefined;
+    const kept = states ? rowsOf(frame, scored) : frame;
+    if (!logits) {
+      const normed = states ? pickRows(hidden, scored, width) : hidden;
+      return {
+        kind: "normed",
+        normed: fromFloat32([scored.length, width], normed),
+        rows: normedRows(arena, kept),
+        ...(states && { states }),
+      };
     }
-    const wanted = fromFloat32([normed.length, width], hidden);
+    const { tokens, late } = this.#sample(arena, kept, logits.parts);
     return {
-      kind: "normed",
-      normed: wanted,
-      rows: normed,
-      computeMs,
-      past,
-      ...(states && { states }),
+      kind: "tokens",
+      tokens: inOrder(tokens, states),
+      ...(late.length > 0 && {
+        late: late.map(({ row, choose }) => ({ row: scored[row], choose })),
+      }),
     };
   }
 
@@ -354,153 +387,6 @@ export class OrtStage implements LoadedStage {
       })),
     };
   }
-}
-
-/** Indices of the wanted rows whose tokens, and of those whose hidden states are wanted. */
-function wantedRows(
-  arena: KvArena,
-  { want_samplers }: FrameRows,
-): { scored: number[]; stated: number[] } {
-  const scored: number[] = [];
-  const stated: number[] = [];
-  for (const [i, id] of want_samplers.entries()) {
-    (arena.samplers.get(id)?.hidden ? stated : scored).push(i);
-  }
-  return { scored, stated };
-}
-
-/** The rows with only these of the wanted ones. */
-function rowsOf(rows: FrameRows, wanted: readonly number[]): FrameRows {
-  const pick = (values: Int32Array) => Int32Array.from(wanted, (i) => values[i]);
-  return {
-    ...rows,
-    want: pick(rows.want),
-    want_samplers: pick(rows.want_samplers),
-    ...(rows.want_masks && { want_masks: pick(rows.want_masks) }),
-    ...(rows.want_given && { want_given: pick(rows.want_given) }),
-  };
-}
-
-/** These rows of (.., width). */
-function pickRows(
-  values: Float32Array,
-  rows: readonly number[],
-  width: number,
-): Float32Array<ArrayBuffer> {
-  const picked = new Float32Array(rows.length * width);
-  for (const [i, row] of rows.entries()) {
-    picked.set(values.subarray(row * width, (row + 1) * width), i * width);
-  }
-  return picked;
-}
-
-/** The hidden state of wanted row `i`, out of those of all wanted rows. */
-function stateOf(
-  arena: KvArena,
-  { base, want }: FrameRows,
-  { i, states, width }: { i: number; states: Float32Array; width: number },
-): TokenResult {
-  const slot = base + want[i];
-  if (!arena.slots.isDamaged(slot)) {
-    return { slot, token: 0, hidden: states.slice(i * width, (i + 1) * width) };
-  }
-  const { code, message } = badHidden(slot);
-  return { slot, token: 0, failed: { code, message } };
-}
-
-/** Tokens and hidden states in the order of the frame's wanted rows. */
-function inOrder(tokens: TokenResult[], states: RowStates | undefined): TokenResult[] {
-  if (!states) return tokens;
-  const all = [...tokens];
-  for (const [at, i] of states.wanted.entries()) all.splice(i, 0, states.results[at]);
-  return all;
-}
-
-/**
- * Chooses the token after the row in `slot` from its logits, once the function that it returns is
- * called; where the row stands by then does not matter. Group `engine`, as the row's failure:
- * `no_sampler`, `bad_hidden`, `bad_logits`, `no_token_left`, and what the mask's function throws.
- */
-function chooser(
-  arena: KvArena,
-  slot: number,
-  { sampler, given }: { sampler?: Sampler; given?: number },
-  logits: LogitsRow,
-): (mask: () => Int32Array | undefined) => TokenResult {
-  const damaged = arena.slots.isDamaged(slot);
-  const path = sampler && !damaged && needsHistory(sampler.sampling)
-    ? arena.slots.path(slot, sampler.promptRows)
-    : { tokens: new Int32Array(0), promptRows: 0 };
-  const position = arena.slots.position(slot) + 1;
-  return (mask) => {
-    try {
-      if (!sampler) {
-        throw engineError(
-          "no_sampler",
-          `the row in slot ${slot} names a sampler that the arena does not know`,
-        );
-      }
-      const allowed = mask();
-      if (damaged) throw badHidden(slot);
-      return { slot, ...sample(logits, sampler.sampling, { ...path, position, allowed, given }) };
-    } catch (error) {
-      if (!(error instanceof OrreryError)) throw error;
-      // Only this row fails: the other rows of the frame may belong to other requests.
-      return { slot, token: 0, failed: { code: error.code, message: error.message } };
-    }
-  };
-}
-
-/**
- * What shards of the LM head must know of each wanted row besides its normed hidden states. A
- * sampler that is not known is a shard's business, which knows the samplers too.
- */
-function normedRows(arena: KvArena, rows: FrameRows): NormedRow[] {
-  return Array.from(rows.want, (row, i): NormedRow => {
-    const slot = rows.base + row;
-    const position = arena.slots.position(slot) + 1;
-    if (arena.slots.isDamaged(slot)) {
-      const { code, message } = badHidden(slot);
-      return { position, failed: { code, message } };
-    }
-    const sampler = arena.samplers.get(rows.want_samplers[i]);
-    if (!sampler || !needsHistory(sampler.sampling)) return { position };
-    const path = arena.slots.path(slot, sampler.promptRows);
-    return { position, occurrences: occurrencesOf(path.tokens, path.promptRows) };
-  });
-}
-
-const badHidden = (slot: number) =>
-  engineError(
-    "bad_hidden",
-    `hidden states of the row in slot ${slot}, or of a row before it, contain NaN or an ` +
-      `infinity: the weights of a stage are damaged, or not made for this precision`,
-  );
-
-/** The mask with this number, -1: none. Throws `no_mask` (group `engine`) where it is not known. */
-function allowedOf(arena: KvArena, slot: number, id = -1): Int32Array | undefined {
-  if (id < 0) return undefined;
-  const mask = arena.masks.get(id);
-  if (mask) return mask;
-  throw engineError(
-    "no_mask",
-    `the row in slot ${slot} names mask ${id}, which the arena does not know`,
-  );
-}
-
-/**
- * Drops and adds the samplers and masks that the frame says. Throws `bad_frame` (group `engine`) for a mask that
- * is none of a vocabulary of `vocab` tokens.
- */
-function noteChoices(arena: KvArena, frame: Frame, vocab: number): void {
-  const { samplers = [], strict_samplers = [], drop_samplers = [] } = frame;
-  for (const id of drop_samplers) arena.samplers.delete(id);
-  for (const { id, sampling, prompt_rows, hidden } of [...samplers, ...strict_samplers]) {
-    arena.samplers.set(id, { sampling, promptRows: prompt_rows, ...(hidden && { hidden }) });
-  }
-  if (!frame.masks && !frame.drop_masks) return;
-  const problem = arena.masks.note(frame, vocab);
-  if (problem !== undefined) throw engineError("bad_frame", problem);
 }
 
 /**
