@@ -19,7 +19,9 @@ import {
   Http2ProtocolError,
   words,
 } from "./frames.ts";
-import { FieldReader, type HeaderFields, writeFields } from "./hpack.ts";
+import { DataPadding } from "./data_padding.ts";
+import { HeaderBlocks, type ReadFields } from "./header_blocks.ts";
+import { type HeaderFields, writeFields } from "./hpack.ts";
 import { Http2Stream, type StreamOwner } from "./stream.ts";
 
 /** Options of a {@linkcode Http2Session}. */
@@ -45,8 +47,6 @@ const MOST_WINDOW = 0x7fffffff;
 const SETTING = { push: 2, streams: 3, window: 4, frameBytes: 5 } as const;
 /** Streams that the other side may have open at once. */
 const MOST_STREAMS = 100;
-/** Most bytes of a header block. */
-const MOST_FIELD_BYTES = 64 * 1024;
 /** Bytes of answers to pings and settings that may wait for a client that reads nothing. */
 const MOST_CONTROL_BYTES = 1024 * 1024;
 /** Room is given back when this share of a window was taken. */
@@ -61,7 +61,6 @@ export class Http2Session extends EventEmitter {
   readonly socket: Socket;
   readonly #options: Required<Http2SessionOptions>;
   readonly #streams = new Map<number, Http2Stream>();
-  readonly #reader = new FieldReader();
   readonly #parser: FrameParser;
   /** Bytes of a client's preface that have come; those of a server count as come. */
   #prefaced: number;
@@ -74,11 +73,9 @@ export class Http2Session extends EventEmitter {
   #frameBytes = USUAL_FRAME_BYTES;
   #receiveWindow: number;
   /** Bytes that came on the session and whose room was not given back. */
-  #taken = 0;
-  /** The header block that is arriving, and the flags of its first frame. */
-  #block?: { stream: number; flags: number; bytes: Uint8Array };
-  /** Padding of the DATA frame that is arriving: bytes at its end, once its length has come. */
-  #padding?: { length?: number; left: number };
+  #owed = 0;
+  readonly #blocks = new HeaderBlocks();
+  readonly #padding = new DataPadding();
   #pings = 0;
   readonly #ponged = new Map<number, Ponged>();
   /** Streams that have something to send and no room for it. */
@@ -210,7 +207,9 @@ export class Http2Session extends EventEmitter {
     if (!this.#settingsCame && type !== FRAME.settings) {
       throw new Http2ProtocolError("the first frame is no SETTINGS");
     }
-    if (this.#block && (type !== FRAME.continuation || stream !== this.#block.stream)) {
+    const { arriving } = this.#blocks;
+    const continues = type === FRAME.continuation && stream === arriving;
+    if (arriving !== undefined && !continues) {
       throw new Http2ProtocolError("another frame amid a header block");
     }
     if (type !== FRAME.data) return;
@@ -226,23 +225,10 @@ export class Http2Session extends EventEmitter {
     if (open.receiveWindow < 0) throw new Http2ProtocolError("more bytes than the stream may");
   }
 
-  #data({ stream: id, flags, length }: FrameHead, part: Uint8Array): void {
-    let bytes = part;
-    if (flags & FLAG.padded) {
-      this.#padding ??= { left: length };
-      const padding = this.#padding;
-      if (padding.length === undefined) {
-        padding.length = bytes[0];
-        if (padding.length >= length) throw new Http2ProtocolError("more padding than bytes");
-        bytes = bytes.subarray(1);
-        padding.left--;
-      }
-      const own = Math.max(0, padding.left - padding.length);
-      padding.left -= bytes.length;
-      bytes = bytes.subarray(0, own);
-    }
-    this.#gaveBack(part.length);
-    const stream = this.#streams.get(id);
+  #data(head: FrameHead, part: Uint8Array): void {
+    const bytes = this.#padding.strip(head, part);
+    this.#giveBack(part.length);
+    const stream = this.#streams.get(head.stream);
     if (!stream || stream.remoteEnd || stream.destroyed) return;
     const padded = part.length - bytes.length;
     if (padded > 0) this.#consumed(stream, padded);
@@ -250,39 +236,40 @@ export class Http2Session extends EventEmitter {
   }
 
   /** The session's room is given back as bytes come: each stream's own bounds what is kept. */
-  #gaveBack(bytes: number): void {
-    this.#taken += bytes;
+  #giveBack(bytes: number): void {
+    this.#owed += bytes;
     const whole = Math.max(USUAL_WINDOW, this.#options.sessionWindow);
-    if (this.#taken < whole * GIVE_SHARE || this.socket.destroyed) return;
-    this.#receiveWindow += this.#taken;
-    this.socket.write(frame(FRAME.window, { payload: words(this.#taken) }));
-    this.#taken = 0;
+    if (this.#owed < whole * GIVE_SHARE || this.socket.destroyed) return;
+    this.#receiveWindow += this.#owed;
+    this.socket.write(frame(FRAME.window, { payload: words(this.#owed) }));
+    this.#owed = 0;
   }
 
-  readonly #unsent = new WeakMap<Http2Stream, number>();
-
+  /** The reader of a stream has taken bytes: their room is given back, a share of it at a time. */
   #consumed(stream: Http2Stream, bytes: number): void {
-    const taken = (this.#unsent.get(stream) ?? 0) + bytes;
-    const whole = this.#options.streamWindow;
+    stream.owed += bytes;
     const over = stream.destroyed || stream.remoteEnd || this.socket.destroyed;
-    if (over || taken < whole * GIVE_SHARE) return void this.#unsent.set(stream, taken);
-    this.#unsent.set(stream, 0);
-    stream.receiveWindow += taken;
-    this.socket.write(frame(FRAME.window, { stream: stream.id, payload: words(taken) }));
+    if (over || stream.owed < this.#options.streamWindow * GIVE_SHARE) return;
+    const { id, owed } = stream;
+    stream.owed = 0;
+    stream.receiveWindow += owed;
+    this.socket.write(frame(FRAME.window, { stream: id, payload: words(owed) }));
   }
 
   #end(head: FrameHead, payload: Uint8Array): void {
     const { type, flags, stream: id } = head;
     switch (type) {
       case FRAME.data:
-        this.#padding = undefined;
+        this.#padding.end();
         if (flags & FLAG.endStream) this.#streams.get(id)?.receivedEnd();
         return;
       case FRAME.headers:
-        return this.#headers(head, payload);
-      case FRAME.continuation:
-        if (!this.#block) throw new Http2ProtocolError("CONTINUATION of nothing");
-        return this.#addBlock(payload, flags);
+      case FRAME.continuation: {
+        const read = type === FRAME.headers
+          ? this.#blocks.begin(head, payload)
+          : this.#blocks.add(flags, payload);
+        return read && this.#message(read);
+      }
       case FRAME.settings:
         return this.#settings(head, payload);
       case FRAME.ping:
@@ -304,37 +291,8 @@ export class Http2Session extends EventEmitter {
     }
   }
 
-  #headers({ flags, stream, length }: FrameHead, payload: Uint8Array): void {
-    if (stream === 0) throw new Http2ProtocolError("HEADERS of no stream");
-    let from = 0;
-    let to = length;
-    if (flags & FLAG.padded) {
-      to -= payload[0] ?? 0;
-      from = 1;
-    }
-    if (flags & FLAG.priority) from += 5;
-    if (from > to) throw new Http2ProtocolError("HEADERS with more padding than bytes");
-    this.#block = { stream, flags, bytes: new Uint8Array(0) };
-    this.#addBlock(payload.subarray(from, to), flags);
-  }
-
-  #addBlock(part: Uint8Array, flags: number): void {
-    const block = this.#block!;
-    if (block.bytes.length + part.length > MOST_FIELD_BYTES) {
-      throw new Http2ProtocolError(`a header block of more than ${MOST_FIELD_BYTES} bytes`);
-    }
-    const bytes = new Uint8Array(block.bytes.length + part.length);
-    bytes.set(block.bytes);
-    bytes.set(part, block.bytes.length);
-    block.bytes = bytes;
-    if (!(flags & FLAG.endHeaders)) return;
-    this.#block = undefined;
-    const fields = this.#reader.read(bytes);
-    this.#message(block.stream, fields, (block.flags & FLAG.endStream) !== 0);
-  }
-
   /** A request, an answer, or what comes behind a body. */
-  #message(id: number, fields: HeaderFields, ends: boolean): void {
+  #message({ stream: id, fields, ends }: ReadFields): void {
     const known = this.#streams.get(id);
     const own = id % 2 === this.#nextId % 2;
     if (!known && !own && id > this.#lastId) {

@@ -40,8 +40,10 @@ export class Http2Stream extends Duplex {
   sendWindow: number;
   /** Bytes that the other side may send. */
   receiveWindow: number;
-  /** Bytes that came and whose room was not given back. */
+  /** Bytes that came and that the reader has not taken. */
   unconsumed = 0;
+  /** Bytes that the reader has taken and whose room the session has not given back. */
+  owed = 0;
   /** This side has sent its end. */
   localEnd = false;
   /** The other side has sent its end. */
