@@ -12,7 +12,7 @@ import { Authority, registryRecords, signRegistryServer } from "../runtime/trust
 import { createKey, signAuthority, signNode } from "../runtime/trust/sign.ts";
 import { ETCD } from "./support/etcd_server.ts";
 import { listMembers, ManagedEtcdWorld } from "./support/managed_etcd.ts";
-import { increment } from "./support/registry_suite.ts";
+import { increment } from "./support/registry_world.ts";
 
 const ignore = ETCD === undefined;
 const why = ignore ? ", skipped: there is no etcd on the PATH" : "";

@@ -15,7 +15,8 @@ import { ETCD, EtcdCluster } from "./support/etcd_server.ts";
 import { findProgram } from "./support/find_program.ts";
 import { etcdWorld } from "./support/registry_etcd_world.ts";
 import { Losses } from "./support/registry_kv_world.ts";
-import { increment, Mirror, registrySuite } from "./support/registry_suite.ts";
+import { registrySuite } from "./support/registry_suite.ts";
+import { increment, Mirror } from "./support/registry_world.ts";
 
 const ignore = ETCD === undefined;
 const why = ignore ? ", skipped: there is no etcd on the PATH" : "";

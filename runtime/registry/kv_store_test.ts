@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hasCode } from "../../actors/mod.ts";
 import { ManualClock } from "../../tests/support/registry_kv_world.ts";
-import { eventually } from "../../tests/support/registry_suite.ts";
+import { eventually } from "../../tests/support/registry_world.ts";
 import type { KvHandle } from "./kv_layout.ts";
 import { KvStore } from "./kv_store.ts";
 import { KEPT_REVISIONS } from "./kv_writer.ts";

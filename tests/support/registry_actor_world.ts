@@ -20,7 +20,7 @@ import {
 } from "../../actors/mod.ts";
 import { createMailbox, type MailboxTransport } from "../../runtime/mailbox/mod.ts";
 import { kvWorld, Losses } from "./registry_kv_world.ts";
-import type { RegistryWorld } from "./registry_suite.ts";
+import type { RegistryWorld } from "./registry_world.ts";
 
 /** Sends on, except some answers to transactions. */
 function lossyTransport(transport: Transport, losses: Losses): Transport {

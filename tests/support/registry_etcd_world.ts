@@ -9,7 +9,7 @@ import { openRegistry } from "../../runtime/registry/mod.ts";
 import { EtcdCluster } from "./etcd_server.ts";
 import { LossyHttpProxy } from "./lossy_http_proxy.ts";
 import { Losses } from "./registry_kv_world.ts";
-import type { RegistryWorld } from "./registry_suite.ts";
+import type { RegistryWorld } from "./registry_world.ts";
 
 /** A world over an etcd of its own, with one member. */
 export async function etcdWorld(losses: Losses = new Losses()): Promise<RegistryWorld> {

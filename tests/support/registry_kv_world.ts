@@ -8,7 +8,7 @@ import type { Clock, Registry } from "../../actors/mod.ts";
 import { ChunkedRegistry } from "../../runtime/registry/chunked_registry.ts";
 import type { KvHandle } from "../../runtime/registry/kv_layout.ts";
 import { KvStore } from "../../runtime/registry/kv_store.ts";
-import type { RegistryWorld } from "./registry_suite.ts";
+import type { RegistryWorld } from "./registry_world.ts";
 
 /** A clock that moves when it is told to. */
 export class ManualClock implements Clock {

@@ -11,127 +11,22 @@ import {
   MAX_CHANGES,
   MAX_VALUE_BYTES,
   type Registry,
-  type RegistryChanges,
-  type RegistryEntry,
   type RegistryTransaction,
   testRegistry,
 } from "../../actors/mod.ts";
-
-/** A registry without data, several clients of it, and the means to disturb it. */
-export interface RegistryWorld extends AsyncDisposable {
-  /** Another client; the world closes it. */
-  client(): Promise<Registry>;
-  /** Lets this much time pass, as whoever judges leases measures it. */
-  pass(ms: number): Promise<void>;
-  /** The next so many writes land, and their replies are lost. */
-  loseReplies(count: number): void;
-  /** How many replies were lost so far. */
-  readonly lost: number;
-  /**
-   * The server stops without a goodbye and starts again over the same data. Clients made before
-   * are of no use afterwards, if `clientsSurvive` is false.
-   */
-  restart(): Promise<void>;
-  readonly clientsSurvive: boolean;
-  /** The shortest lease that the back end grants, milliseconds. */
-  readonly shortestLeaseMs: number;
-}
-
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const text = (entry?: RegistryEntry): string | undefined =>
-  entry && new TextDecoder().decode(entry.value);
-
-/** For large values, on a machine that has much else to do. */
-const PATIENT = { deadlineMs: 120_000 };
-
-/** Polls until `condition` gives something true; fails after `ms` with `what`. */
-export async function eventually<T>(
-  condition: () => Promise<T>,
-  what: string,
-  ms = 30_000,
-): Promise<T> {
-  const end = performance.now() + ms;
-  for (;;) {
-    const result = await condition();
-    if (result) return result;
-    if (performance.now() > end) assert.fail(`waited ${ms} ms for ${what}`);
-    await sleep(10);
-  }
-}
-
-/** Waits until the key has vanished with its lease; time passes meanwhile. */
-async function vanished(world: RegistryWorld, registry: Registry, key: string): Promise<void> {
-  await eventually(async () => {
-    await world.pass(50); // whoever judges may have seen the last renewal late
-    return !(await registry.get(key));
-  }, `${key} to vanish with its lease`);
-}
-
-/** Adds one to a number by compare-and-swap until that succeeds; gives how often it was refused. */
-export async function increment(registry: Registry, key: string): Promise<number> {
-  for (let refused = 0;; refused++) {
-    const entry = await registry.get(key);
-    const result = await registry.transact({
-      checks: [{ key, version: entry?.version ?? 0 }],
-      sets: [{ key, value: bytes(String(Number(text(entry) ?? 0) + 1)) }],
-    });
-    if (result.ok) return refused;
-  }
-}
-
-/** A registry's keys as a watch tells them, from a listing on. */
-export class Mirror {
-  readonly entries = new Map<string, RegistryEntry>();
-  readonly told: RegistryChanges[] = [];
-  revision = 0;
-  #stop = new AbortController();
-  #running: Promise<void> = Promise.resolve();
-
-  constructor(readonly registry: Registry, readonly prefix: string) {}
-
-  async start(): Promise<void> {
-    const { entries, revision } = await this.registry.list(this.prefix);
-    for (const entry of entries) this.entries.set(entry.key, entry);
-    this.revision = revision;
-    this.resume();
-  }
-
-  resume(): void {
-    this.#stop = new AbortController();
-    const { signal } = this.#stop;
-    this.#running = (async () => {
-      for await (
-        const told of this.registry.watch(this.prefix, { from: this.revision, signal })
-      ) {
-        assert.ok(told.revision >= this.revision, "revisions of a watch do not fall");
-        this.revision = told.revision;
-        this.told.push(told);
-        for (const { key, entry } of told.changes) {
-          if (entry) this.entries.set(key, entry);
-          else this.entries.delete(key);
-        }
-      }
-    })();
-    this.#running.catch(() => {}); // `stop` throws it
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-  }
-
-  /** Waits until it shows what a listing shows. */
-  async caughtUp(): Promise<void> {
-    const wanted = await this.registry.list(this.prefix, PATIENT);
-    const plain = (entries: Iterable<RegistryEntry>) =>
-      [...entries].map(({ key, version, value }) => `${key} ${version} ${value.byteLength}`).sort();
-    await eventually(
-      () => Promise.resolve(plain(this.entries.values()).join() === plain(wanted.entries).join()),
-      `the watch to show ${plain(wanted.entries)}; it shows ${plain(this.entries.values())}`,
-      PATIENT.deadlineMs,
-    );
-  }
-}
+import { leaseTests, watchTests } from "./registry_lease_tests.ts";
+import {
+  bytes,
+  equal,
+  eventually,
+  increment,
+  Mirror,
+  PATIENT,
+  type RegisterTest,
+  type RegistryWorld,
+  text,
+  vanished,
+} from "./registry_world.ts";
 
 /** Registers the suite for one back end; with `ignore`, its tests are shown as left out. */
 export function registrySuite(
@@ -139,7 +34,7 @@ export function registrySuite(
   make: () => Promise<RegistryWorld>,
   { ignore = false }: { ignore?: boolean } = {},
 ): void {
-  function test(what: string, body: (world: RegistryWorld, registry: Registry) => Promise<void>) {
+  const test: RegisterTest = (what, body) => {
     Deno.test({
       name: `Registry (${name}) ${what}`,
       ignore,
@@ -150,7 +45,10 @@ export function registrySuite(
         await body(world, await world.client());
       },
     });
-  }
+  };
+
+  leaseTests(test);
+  watchTests(test);
 
   test("passes the self test of a node's start", async (_world, registry) => {
     await testRegistry(registry);
@@ -347,129 +245,6 @@ export function registrySuite(
     assert.ok(unknown > 0, "some outcomes were not known at first");
   });
 
-  test("grant() makes a lease that lapses, and its keys with it", async (world, registry) => {
-    const other = await world.client();
-    const mirror = new Mirror(other, "members/");
-    await mirror.start();
-    const lease = await registry.grant(world.shortestLeaseMs);
-    assert.ok(lease.ttlMs >= world.shortestLeaseMs);
-    const sets = ["members/a", "members/b"].map((key) => ({
-      key,
-      value: bytes("here"),
-      lease: lease.id,
-    }));
-    assert.ok((await registry.transact({ sets })).ok);
-    await registry.transact({ sets: [{ key: "members/c", value: bytes("stays") }] });
-    assert.equal((await other.get("members/a"))?.lease, lease.id);
-    // A key that is set without the lease belongs to it no more.
-    await other.transact({ sets: [{ key: "members/b", value: bytes("stays") }] });
-    await world.pass(lease.ttlMs);
-    await vanished(world, other, "members/a");
-    assert.deepEqual(
-      (await registry.list("members/")).entries.map(({ key }) => key),
-      ["members/b", "members/c"],
-    );
-    await mirror.caughtUp();
-    await mirror.stop();
-    await assert.rejects(registry.keepAlive(lease.id), (e) => hasCode(e, "lease_lost"));
-    await assert.rejects(
-      registry.transact({ sets: [{ key: "members/a", value: bytes("x"), lease: lease.id }] }),
-      (e) => hasCode(e, "lease_lost"),
-    );
-    await registry.revoke(lease.id); // no error
-  });
-
-  test("keepAlive() keeps a lease beyond its length", async (world, registry) => {
-    const other = await world.client();
-    const lease = await registry.grant(world.shortestLeaseMs * 2);
-    const idle = await registry.grant(world.shortestLeaseMs * 2);
-    const sets = [lease, idle].map(({ id }, i) => ({
-      key: `held/${i}`,
-      value: bytes("here"),
-      lease: id,
-    }));
-    await registry.transact({ sets });
-    for (let i = 0; i < 5; i++) {
-      await world.pass(lease.ttlMs / 4);
-      await registry.keepAlive(lease.id);
-    }
-    await vanished(world, other, "held/1");
-    await registry.keepAlive(lease.id);
-    assert.ok(await other.get("held/0"), "the renewed lease is held");
-    await other.revoke(lease.id);
-    assert.equal(await registry.get("held/0"), undefined);
-    await assert.rejects(registry.keepAlive(lease.id), (e) => hasCode(e, "lease_lost"));
-    await assert.rejects(registry.keepAlive("123"), (e) => hasCode(e, "lease_lost"));
-  });
-
-  test("watch() tells sets and deletes from a revision in the past", async (world, registry) => {
-    const other = await world.client();
-    const { revision: from } = await registry.list("");
-    const write = async (...sets: string[]) => {
-      const result = await other.transact({
-        sets: sets.map((key) => ({ key, value: bytes(key) })),
-      });
-      assert.ok(result.ok);
-      return result.revision;
-    };
-    await write("w/1", "w/2");
-    await write("elsewhere");
-    await other.transact({ deletes: ["w/1"] });
-    const last = await write("w/3");
-    const told: RegistryChanges[] = [];
-    for await (const one of registry.watch("w/", { from })) {
-      told.push(one);
-      if (one.revision >= last) break;
-    }
-    const state = new Map(told.flatMap(({ changes }) => changes.map((c) => [c.key, c.entry])));
-    assert.deepEqual([...state.keys()].sort(), ["w/1", "w/2", "w/3"]);
-    assert.equal(state.get("w/1"), undefined);
-    assert.equal(text(state.get("w/2")), "w/2");
-    assert.equal(state.get("w/3")?.version, last);
-  });
-
-  test("watch() has no gap when it is broken off and resumed", async (world, registry) => {
-    const other = await world.client();
-    const mirror = new Mirror(registry, "log/");
-    await mirror.start();
-    const seen = new Set<string>();
-    for (let i = 0; i < 40; i++) {
-      const sets = [
-        { key: `log/${i}`, value: bytes(`entry ${i}`) },
-        { key: "log/latest", value: bytes(String(i)) },
-      ];
-      await other.transact({ sets, deletes: i % 5 === 4 ? [`log/${i - 2}`] : [] });
-      if (i % 8 === 7) {
-        await mirror.stop();
-        mirror.resume();
-      }
-    }
-    await mirror.caughtUp();
-    for (const { changes } of mirror.told) for (const { key } of changes) seen.add(key);
-    assert.equal(seen.size, 41, "each key was told at least once");
-    assert.equal(mirror.entries.size, 41 - 8);
-    assert.equal(text(mirror.entries.get("log/latest")), "39");
-    await mirror.stop();
-  });
-
-  test(
-    "watch() ends when its signal aborts, also while nothing happens",
-    async (_world, registry) => {
-      const { revision: from } = await registry.list("");
-      const signal = AbortSignal.timeout(50);
-      for await (const _ of registry.watch("quiet/", { from, signal })) {
-        assert.fail(
-          "told something",
-        );
-      }
-      for await (const _ of registry.watch("quiet/", { from, signal })) {
-        assert.fail(
-          "told something",
-        );
-      }
-    },
-  );
-
   test("get() gives values of any size and content whole", async (world, registry) => {
     const other = await world.client();
     const mirror = new Mirror(other, "big/");
@@ -620,9 +395,4 @@ export function registrySuite(
     await world.pass(lease.ttlMs);
     await vanished(world, after, "kept/leased");
   });
-}
-
-/** Have both the same bytes? */
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.byteLength === b.byteLength && a.every((byte, i) => byte === b[i]);
 }
