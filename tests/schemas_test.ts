@@ -10,7 +10,8 @@ import { collected, SCHEMAS_FILE } from "./support/collected_schemas.ts";
 import { join } from "node:path";
 import { skipAbsent } from "./support/absent.ts";
 import { loadIfThere, SHARED_DATA } from "./support/tokenizers.ts";
-import { REFUSED_SCHEMAS, SCHEMA_CASES } from "./support/schema_cases.ts";
+import { REFUSED_SCHEMAS } from "./support/refused_schemas.ts";
+import { SCHEMA_CASES } from "./support/schema_cases.ts";
 
 const judge = await MaskJudge.open(await Tokenizer.load("models/embedded/target"));
 
