@@ -17,9 +17,11 @@ import type { DurableOptions } from "./durable.ts";
 import { keepsNoAnswers, noStore } from "./durable_errors.ts";
 import { DurableMemory, readAnswer } from "./durable_memory.ts";
 import { hasCode, OrreryError, toOrreryError } from "./errors.ts";
+import { IdleWatch } from "./idle_watch.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { Ownership } from "./ownership.ts";
-import { actorFailed, actorStopped, invalidMessage, ownershipOver } from "./refusals.ts";
+import { actorStopped, invalidMessage, ownershipOver } from "./refusals.ts";
+import { Restarts } from "./restarts.ts";
 
 /** What an activation needs from its system. */
 export interface ActivationHost extends ContextHost {
@@ -36,7 +38,6 @@ export interface ActivationHost extends ContextHost {
   ended(activation: Activation, rest: Delivery[]): void;
 }
 
-const DEFAULT_RESTARTS = { max: 3, withinMs: 60_000 };
 /** Most answers that wait for their state to be saved; then the actor waits for them. */
 const MOST_UNSAVED = 1_024;
 
@@ -44,14 +45,11 @@ const MOST_UNSAVED = 1_024;
 export class Activation {
   readonly address: Address;
   /** Epoch of the ownership under which it was begun; messages with an older one are refused. */
-  readonly owned: number;
+  readonly ownerEpoch: number;
   readonly definition: AnyActor;
   readonly mailbox: Mailbox<Delivery | (() => unknown)>;
-  /**
-   * Time (`ActorContext.now`, milliseconds) until which the actor refuses messages after too many
-   * crashes.
-   */
-  failedUntil = -Infinity;
+  /** Counts its crashes, after too many of which it refuses messages. */
+  readonly restarts: Restarts;
 
   readonly #host: ActivationHost;
   readonly #ownership?: Ownership;
@@ -83,32 +81,37 @@ export class Activation {
   #onStop: (() => unknown)[] = [];
   #onIdle: (() => boolean)[] = [];
   #timers = new Set<() => void>();
-  #crashes: number[] = [];
-  /** Cancels the timer of idleness; undefined: none is set. */
-  #cancelIdle?: () => void;
-  /** When the last turn ended, milliseconds. */
-  #idleSince = 0;
+  readonly #idle: IdleWatch;
   #current?: Delivery;
   #done = Promise.withResolvers<void>();
   readonly #onLapse = () => {
-    const reason = ownershipOver(this.address, this.owned);
+    const reason = ownershipOver(this.address, this.ownerEpoch);
     this.#refuseAll(reason); // at once, as the handler that runs may heed nothing
     this.kill(reason);
   };
 
   constructor(
     host: ActivationHost,
-    { address, owned, ownership, definition, config, resources, durable }: ActivationInit,
+    { address, ownerEpoch, ownership, definition, config, resources, durable }: ActivationInit,
   ) {
     this.#host = host;
     this.address = address;
-    this.owned = owned;
+    this.ownerEpoch = ownerEpoch;
     this.definition = definition;
     this.#ownership = ownership;
     this.#config = config;
     this.#resources = resources;
     this.#durable = durable;
-    this.mailbox = new Mailbox(definition.policy?.mailbox ?? 64);
+    const { mailbox = 64, idleMs = 0, restarts } = definition.policy ?? {};
+    this.mailbox = new Mailbox(mailbox);
+    this.restarts = new Restarts(restarts);
+    this.#idle = new IdleWatch({
+      clock: host.clock,
+      idleMs,
+      busy: () => this.#running || this.#beside > 0 || this.mailbox.size > 0,
+      mayEnd: () => this.#onIdle.every((may) => may()),
+      end: () => this.stop(),
+    });
     ownership?.signal.addEventListener("abort", this.#onLapse, { once: true });
   }
 
@@ -278,7 +281,7 @@ export class Activation {
     this.#unsaved++;
     const answered = saved.then(() => {
       // The registry took it as the owner's; the answer is the owner's too, or nobody's.
-      if (this.lapsed) throw ownershipOver(this.address, this.owned);
+      if (this.lapsed) throw ownershipOver(this.address, this.ownerEpoch);
       answer();
     }).catch((error) => {
       delivery.origin.reject(error);
@@ -387,7 +390,7 @@ export class Activation {
   /** `delivery`: the message whose handler crashed; undefined: it was something else. */
   async #crash(error: OrreryError, delivery?: Delivery): Promise<void> {
     this.#host.crashed(this.address, error);
-    const { restarts, crashIsAnswer } = this.definition.policy ?? {};
+    const { crashIsAnswer } = this.definition.policy ?? {};
     const answers = crashIsAnswer && delivery;
     const others = this.#beside -
       (delivery && this.definition.concurrent?.includes(delivery.type) ? 1 : 0);
@@ -395,12 +398,8 @@ export class Activation {
     if (answers && others > 0 && !this.#memory) return void (this.#crashed = error);
     await this.#teardown(error);
     if (answers) return;
-    const { max, withinMs } = restarts ?? DEFAULT_RESTARTS;
-    const now = this.#host.clock.now();
-    this.#crashes = [...this.#crashes.filter((t) => now - t < withinMs), now];
-    if (this.#crashes.length <= max) return;
-    this.failedUntil = now + withinMs;
-    this.#refuseAll(actorFailed(this.address, this.#crashes.length, withinMs));
+    const failed = this.restarts.crashed(this.address, this.#host.clock.now());
+    if (failed) this.#refuseAll(failed);
   }
 
   #refuseAll(error: OrreryError): void {
@@ -442,34 +441,15 @@ export class Activation {
   async #end(): Promise<void> {
     this.#ended = true;
     this.#ownership?.signal.removeEventListener("abort", this.#onLapse);
-    this.#cancelIdle?.();
+    this.#idle.close();
     await this.#teardown(actorStopped(this.address));
     this.#host.ended(this, this.mailbox.drain().filter((item) => typeof item !== "function"));
     this.#done.resolve();
   }
 
+  /** Nothing is to be done now, unless a handler still runs beside the turns. */
   #armIdle(): void {
-    const idleMs = this.definition.policy?.idleMs ?? 0;
-    if (idleMs <= 0 || this.#ended || this.#beside > 0) return;
-    this.#idleSince = this.#host.clock.now();
-    if (!this.#cancelIdle) this.#watchIdle(idleMs);
-  }
-
-  /**
-   * Looks for idleness after `ms`. One timer runs through many turns, since setting one anew after
-   * each message would cost more than the rest of a turn.
-   */
-  #watchIdle(ms: number): void {
-    const { clock } = this.#host;
-    this.#cancelIdle = clock.after(ms, () => {
-      this.#cancelIdle = undefined;
-      // the turn that runs sets the timer at its end
-      if (this.#running || this.#beside > 0 || this.mailbox.size > 0) return;
-      const left = this.#idleSince + this.definition.policy!.idleMs! - clock.now();
-      if (left > 0) this.#watchIdle(left);
-      else if (this.#onIdle.every((may) => may())) this.stop();
-      else this.#armIdle();
-    });
+    if (!this.#ended && this.#beside === 0) this.#idle.begin();
   }
 
   #context(epoch: number): ActorContext {
@@ -477,7 +457,7 @@ export class Activation {
     return contextOf({
       ...{ host: this.#host, self: this.address, epoch, signal, resources: this.#resources },
       memory: this.#memory,
-      over: () => this.lapsed ? ownershipOver(this.address, this.owned) : undefined,
+      over: () => this.lapsed ? ownershipOver(this.address, this.ownerEpoch) : undefined,
       trace: () => this.#current?.trace,
       after: (ms, turn) => {
         const cancel = this.#host.clock.after(ms, () => {

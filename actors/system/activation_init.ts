@@ -11,8 +11,8 @@ import type { Ownership } from "./ownership.ts";
 /** See the module's text. */
 export interface ActivationInit {
   address: Address;
-  /** Epoch of the ownership, which messages name; see `Activation.owned`. */
-  owned: number;
+  /** Epoch of the ownership, which messages name; see `Activation.ownerEpoch`. */
+  ownerEpoch: number;
   /** The ownership itself; undefined: the address is bound to this node. */
   ownership?: Ownership;
   definition: AnyActor;

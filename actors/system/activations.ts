@@ -13,15 +13,7 @@ import { hasCode, type OrreryError, toOrreryError } from "./errors.ts";
 import type { Kind, Kinds } from "./kinds.ts";
 import type { MessageEnvelope } from "./outbound.ts";
 import type { Ownership, OwnershipFence } from "./ownership.ts";
-import {
-  actorFailed,
-  closed,
-  fenced,
-  movedOn,
-  notActive,
-  staleEpoch,
-  tooManyActivations,
-} from "./refusals.ts";
+import { closed, fenced, movedOn, notActive, staleEpoch, tooManyActivations } from "./refusals.ts";
 
 /** Most activations of a kind with a state at a node, where its policy does not say. */
 const MOST_DURABLE = 1_024;
@@ -84,34 +76,29 @@ export class Activations {
     const { clock, kinds } = this.#options;
     const kind = kinds.of(to, type);
     let activation = this.#active.get(to);
-    if (activation && epoch < activation.owned) {
-      throw staleEpoch(to, type, epoch, activation.owned);
+    if (activation && epoch < activation.ownerEpoch) {
+      throw staleEpoch(to, type, epoch, activation.ownerEpoch);
     }
-    if (activation?.lapsed && epoch === activation.owned) {
+    if (activation?.lapsed && epoch === activation.ownerEpoch) {
       throw fenced(this.#options.node, to, type);
     }
-    if (activation && epoch > activation.owned) {
+    if (activation && epoch > activation.ownerEpoch) {
       activation.kill(closed(to)); // ownership came back under a new epoch: what the old one knew is out of date
       this.#active.delete(to);
       activation = undefined;
     }
-    if (activation && activation.failedUntil > clock.now()) {
-      throw actorFailed(
-        to,
-        (activation.definition.policy?.restarts?.max ?? 3) + 1,
-        Math.ceil(activation.failedUntil - clock.now()),
-      );
-    }
+    const failed = activation?.restarts.refusal(to, clock.now());
+    if (failed) throw failed;
     if (activation) return activation;
     const { activatedBy } = kind.definition;
     if (this.#closing || (activatedBy && !activatedBy.includes(type))) throw notActive(to, type);
     const ownership = this.#options.fence?.ownershipOf(to);
-    const owned = ownership?.epoch ?? Math.max(epoch, this.#epochOf(to));
-    if (epoch < owned) throw staleEpoch(to, type, epoch, owned);
+    const ownerEpoch = ownership?.epoch ?? Math.max(epoch, this.#epochOf(to));
+    if (epoch < ownerEpoch) throw staleEpoch(to, type, epoch, ownerEpoch);
     // The directory names this node under an ownership that has not begun here.
-    if (epoch > owned) throw fenced(this.#options.node, to, type);
+    if (epoch > ownerEpoch) throw fenced(this.#options.node, to, type);
     this.#makeRoom(to, type, kind);
-    return this.#activate(to, owned, ownership, kind);
+    return this.#activate(to, ownerEpoch, ownership, kind);
   }
 
   /**
@@ -142,12 +129,14 @@ export class Activations {
     const kind = kinds.find(to);
     if (!kind?.durable || this.#closing) return false;
     let activation = this.#active.get(to);
-    if (activation && (activation.lapsed || activation.failedUntil > clock.now())) return true;
+    if (activation && (activation.lapsed || activation.restarts.refusal(to, clock.now()))) {
+      return true;
+    }
     if (!activation) {
       try {
         const ownership = fence?.ownershipOf(to);
-        const owned = ownership?.epoch ?? this.#epochOf(to);
-        activation = this.#activate(to, owned, ownership, kind);
+        const ownerEpoch = ownership?.epoch ?? this.#epochOf(to);
+        activation = this.#activate(to, ownerEpoch, ownership, kind);
       } catch {
         return true; // it is rung again
       }
@@ -166,13 +155,13 @@ export class Activations {
 
   #activate(
     to: string,
-    owned: number,
+    ownerEpoch: number,
     ownership: Ownership | undefined,
     { definition, config, resources, durable }: Kind,
   ): Activation {
     const address = to as Address;
     const given = { definition, config, durable, resources: resources(to) };
-    const about = { address, owned, ownership, ...given };
+    const about = { address, ownerEpoch, ownership, ...given };
     const activation = new Activation(this.#host, about);
     this.#active.set(to, activation);
     return activation;
@@ -202,7 +191,9 @@ export class Activations {
       const [{ type }] = again;
       const next = this.#active.get(to) ?? this.#successor(before, type);
       // Messages of the ownership before: their senders have to find the owner of now.
-      if (next.owned > before.owned) throw staleEpoch(to, type, before.owned, next.owned);
+      if (next.ownerEpoch > before.ownerEpoch) {
+        throw staleEpoch(to, type, before.ownerEpoch, next.ownerEpoch);
+      }
       const { urgent } = next.definition;
       for (const d of again) next.mailbox.put(d, urgent?.includes(d.type));
       next.wake();
@@ -215,9 +206,9 @@ export class Activations {
     }
   }
 
-  #successor({ address: to, owned }: Activation, type: string): Activation {
+  #successor({ address: to, ownerEpoch }: Activation, type: string): Activation {
     const kind = this.#options.kinds.of(to, type);
     const ownership = this.#options.fence?.ownershipOf(to);
-    return this.#activate(to, ownership?.epoch ?? owned, ownership, kind);
+    return this.#activate(to, ownership?.epoch ?? ownerEpoch, ownership, kind);
   }
 }

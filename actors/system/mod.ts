@@ -14,7 +14,8 @@
  * 5. `system.ts` checks it against its schema, and finds its actor or activates it
  *    (`activations.ts`).
  * 6. It waits in the mailbox (`mailbox.ts`), until a turn of the activation hands it to its handler
- *    (`activation.ts`, `delivery.ts`).
+ *    (`activation.ts`, `delivery.ts`). Crashes are counted (`restarts.ts`), and an
+ *    activation that has nothing to do ends (`idle_watch.ts`).
  * 7. What the handler changed of the actor's state is saved before it is answered
  *    (`durable_memory.ts`).
  *
