@@ -34,10 +34,10 @@ export type Precision = typeof PRECISIONS[number];
  * stream. Two thirds of what q4 costs and more come from them, at a third of the bytes
  * (docs/performance.md).
  */
-const RAISED = /^(attn\.[kvo]|mlp\.(\w+\.)?down|(conv|state)\.out)$/;
+const RAISED = /^(attn\.([kvo]|kv_a|[kv]_b)|mlp\.(\w+\.)?down|(conv|state)\.out)$/;
 
 /** What a `q4` model has in q8 too, where several heads share keys and values: then it is small. */
-const SHARED = /^attn\.[kv]$/;
+const SHARED = /^attn\.(k|v|kv_a)$/;
 
 /**
  * The layout of a projection [outputs, inputs] of a model at this precision; `key` is its name in
@@ -161,7 +161,10 @@ export const geometrySchema = exactly({
   norm_eps: z.number().positive(),
   rope: exactly({
     ...rotation,
-    /** Number of leading dimensions of a head that are rotated; even. @default head_dim */
+    /**
+     * Number of leading dimensions of a head that are rotated, of the last ones with latent
+     * attention; even. @default head_dim
+     */
     dims: count.optional(),
     /**
      * Whether a pair that is rotated together is two neighbours (0 and 1, 2 and 3 ...), not
@@ -196,6 +199,20 @@ export const geometrySchema = exactly({
     sinks: z.boolean().optional(),
     /** Whether what is attended to is weighed, number by number, by a sigmoid gate. @default false */
     gate: z.boolean().optional(),
+    /**
+     * Latent attention (MLA): keys and values of all heads come of a few numbers of each row, which
+     * alone are kept beside one rotated part of the keys. `head_dim` is the size of queries and keys,
+     * `rope.dims` that of their rotated part, and `kv_heads` is 1. A `bias` is one of what hidden
+     * states are compressed by and of the output. @default keys and values of each KV head
+     */
+    latent: exactly({
+      /** Numbers of which keys and values come. */
+      rank: count,
+      /** Elements of a head's value. */
+      value: count,
+      /** Numbers of which the queries come. @default they come of the hidden state */
+      query_rank: count.optional(),
+    }).optional(),
   }).optional(),
   /**
    * Layers with a sliding window: a row sees only rows whose position is less than `window` below
@@ -292,6 +309,17 @@ export const geometrySchema = exactly({
      * @default false
      */
     correction: z.boolean().optional(),
+    /**
+     * The experts stand in so many groups, equal in number, and a row's are chosen among those of
+     * its best groups. A group counts what its best expert (`one`) or its best two together (`two`)
+     * score. @default all are one group
+     */
+    groups: exactly({
+      count,
+      /** Groups among whose experts is chosen. */
+      active: count,
+      by: z.enum(["one", "two"]),
+    }).optional(),
     /** Added to the sum by which weights are divided. @default 0 */
     epsilon: z.number().positive().optional(),
     /** Factor of the weights, after they were divided. @default 1 */

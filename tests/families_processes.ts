@@ -1,6 +1,6 @@
 /**
  * Families whose layers keep more or less than keys and values of all rows, on real nodes: layers with a
- * window, a recurrent state or a convolution. One node and three give the same texts, plain, with
+ * window, a recurrent state, a convolution or latent attention. One node and three give the same texts, plain, with
  * drafts and side by side, and go on with the same text when a node is killed.
  */
 import assert from "node:assert/strict";
@@ -13,7 +13,10 @@ import { type NodeProcess, startCluster } from "./support/processes.ts";
 import { trimTokenizer, writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
 /** Fixtures with three layers or more. */
-const FAMILIES = ["gemma3", "mistral", "granite4_states", "falcon_h1", "qwen3_next", "lfm2_moe"];
+const FAMILIES = [
+  ...["gemma3", "mistral", "granite4_states", "falcon_h1", "qwen3_next", "lfm2_moe"],
+  "deepseek_v3",
+];
 /** Positions that the nodes serve: the fixtures state 128. */
 const CONTEXT = 2_048;
 /** Tokens of the answer during which a node is killed, and milliseconds until it is. */

@@ -4,10 +4,10 @@ import type { ModelConfig } from "./config.ts";
 /**
  * What a tensor is for, which decides how it is stored. A `norm` (any vector: the gain of a norm, a
  * bias) is always f32, and so are a `router` [some, hidden] and the `kernel` of a convolution
- * [hidden, rows]. A `projection` [out, in] has the model's precision. So have the `experts` of a layer (one projection of each, [experts * out, in])
+ * [hidden, rows]. A `projection` [out, in] has the model's precision. So have the `projections` of all experts or heads of a layer, one below the other ([count * out, in]),
  * and the `vocabulary` ([vocab, hidden]: embedding and LM head), except that it is q8 in a q4 model.
  */
-export type TensorRole = "norm" | "router" | "kernel" | "projection" | "experts" | "vocabulary";
+export type TensorRole = "norm" | "router" | "kernel" | "projection" | "projections" | "vocabulary";
 
 /** Rows of a larger tensor. */
 export interface RowsWithin {
@@ -35,9 +35,10 @@ export interface TensorSpec {
   within?: RowsWithin;
   /**
    * Present when the checkpoint holds the rows in several tensors, one after the other in this
-   * order, each with as many; then `name` is that of no tensor.
+   * order, each with as many; then `name` is that of no tensor. `transposed`: these rows are the
+   * columns of what the checkpoint holds.
    */
-  stacked?: readonly { name: string; within?: RowsWithin }[];
+  stacked?: readonly { name: string; within?: RowsWithin; transposed?: boolean }[];
 }
 
 /** A model's tensors in groups; each group becomes one blob. */

@@ -11,6 +11,7 @@ import { malformed, type ModelConfig, parseConfig } from "./config.ts";
 import { bamba } from "./bamba.ts";
 import { cohere, cohere2 } from "./cohere.ts";
 import { ernie, ernieMoe } from "./ernie.ts";
+import { deepseekV2, deepseekV3, glm4MoeLite } from "./deepseek.ts";
 import { exaone4 } from "./exaone4.ts";
 import { falconH1 } from "./falcon_h1.ts";
 import { gemma1, gemma2, gemma3 } from "./gemma.ts";
@@ -21,7 +22,7 @@ import { hunyuan, hunyuanMoe } from "./hunyuan.ts";
 import { internlm3 } from "./internlm.ts";
 import { lfm2, lfm2Moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
-import { minicpm } from "./minicpm.ts";
+import { minicpm, minicpm3 } from "./minicpm.ts";
 import { ministral, ministral3, mistral } from "./mistral.ts";
 import { mixtral } from "./mixtral.ts";
 import { withClass } from "./model_types.ts";
@@ -71,6 +72,10 @@ const KNOWN: readonly Architecture[] = [
   graniteMoe,
   gptOss,
   minicpm,
+  minicpm3,
+  deepseekV2,
+  deepseekV3,
+  glm4MoeLite,
   internlm3,
   lfm2,
   lfm2Moe,
@@ -261,7 +266,11 @@ function checkGeometry(geometry: Geometry, file: string): void {
   }
   const dims = rope.dims ?? head_dim;
   if (dims < 2 || dims % 2 !== 0) {
-    const field = rope.dims === undefined ? "head_dim" : "partial_rotary_factor";
+    const field = geometry.attention?.latent
+      ? "qk_rope_head_dim"
+      : rope.dims === undefined
+      ? "head_dim"
+      : "partial_rotary_factor";
     throw malformed(
       file,
       field,

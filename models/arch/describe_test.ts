@@ -83,9 +83,9 @@ Deno.test("describe() rotates dynamic as in a text of the context's length, wher
 Deno.test("describe() refuses an unsupported setting by name and says what is supported", () => {
   const refused: [Record<string, unknown>, string, RegExp][] = [
     [
-      { architectures: ["DeepseekV3ForCausalLM"] },
+      { architectures: ["DeepseekV32ForCausalLM"] },
       "architecture_unknown",
-      /DeepseekV3ForCausalLM.*LlamaFor.*Phi3For/,
+      /DeepseekV32ForCausalLM.*LlamaFor.*Phi3For/,
     ],
     [{ hidden_act: "relu" }, "feature_unsupported", /hidden_act relu \(supported: silu\)/],
     [

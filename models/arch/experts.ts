@@ -50,8 +50,19 @@ export const sparseStepDense = (config: ModelConfig): Pick<Experts, "dense"> =>
       (layer + 1) % (config.decoder_sparse_step ?? 1) !== 0),
   );
 
-/** Contradictory or unsupported settings of experts, in words. */
-export function unsupportedExperts(config: ModelConfig): string[] {
+/** The field `groups` of `experts`, see there; none where all experts are one group. */
+export function groupsOf(
+  { n_group: count, topk_group: active }: ModelConfig,
+  by: "one" | "two",
+): Pick<Experts, "groups"> {
+  return count && count > 1 ? { groups: { count, active: active ?? count, by } } : {};
+}
+
+/**
+ * Contradictory or unsupported settings of experts, in words. `by`: the family chooses within
+ * groups, which count as {@linkcode groupsOf} says.
+ */
+export function unsupportedExperts(config: ModelConfig, by?: "one" | "two"): string[] {
   const [count, active] = [countOf(config), activeOf(config)];
   const found: string[] = [];
   if (!count || !active || active > count) {
@@ -59,9 +70,28 @@ export function unsupportedExperts(config: ModelConfig): string[] {
     found.push(`num_experts_per_tok ${stated} of ${count} experts`);
   }
   const { n_group: groups } = config;
-  if (groups && groups !== 1) found.push(`n_group ${groups} (supported: 1)`);
+  if (groups && groups !== 1 && !by) found.push(`n_group ${groups} (supported: 1)`);
+  if (by && count && active) found.push(...unsupportedGroups(groupsOf(config, by), count, active));
   if (config.clip_qkv) found.push(`clip_qkv ${config.clip_qkv} (supported: null)`);
   return found;
+}
+
+/** Groups from which the experts of a row cannot be chosen, in words. */
+function unsupportedGroups(
+  { groups }: Pick<Experts, "groups">,
+  count: number,
+  active: number,
+): string[] {
+  if (!groups) return [];
+  const each = count / groups.count;
+  const least = groups.by === "one" ? 1 : 2;
+  const fits = Number.isInteger(each) && each >= least && groups.active <= groups.count &&
+    groups.active * each >= active;
+  if (fits) return [];
+  return [
+    `n_group ${groups.count} and topk_group ${groups.active} for ${active} of ${count} experts ` +
+    `(supported: equal groups of at least ${least}, which hold as many as are chosen)`,
+  ];
 }
 
 /** Where the rows of a tensor of all experts stand, given the prefix of its layer. */

@@ -8,7 +8,14 @@
 import type { Geometry } from "../manifest.ts";
 import type { ModelConfig } from "./config.ts";
 import { decoder, layersWhere, type Traits } from "./decoder.ts";
-import { denseOf, EXPERT_PLACES, expertsOf, placedExperts, unsupportedExperts } from "./experts.ts";
+import {
+  denseOf,
+  EXPERT_PLACES,
+  expertsOf,
+  groupsOf,
+  placedExperts,
+  unsupportedExperts,
+} from "./experts.ts";
 import { fusedTensors } from "./fused.ts";
 import { decoderTensors } from "./tensors.ts";
 
@@ -77,7 +84,7 @@ export const glm4Moe = decoder({
   },
   widthField: "moe_intermediate_size",
   partialRotation: true,
-  unsupported: unsupportedExperts,
+  unsupported: (config) => unsupportedExperts(config, "two"),
   traits(config) {
     const shared = Number(config.moe_intermediate_size) * config.n_shared_experts!;
     const scale = config.routed_scaling_factor!;
@@ -90,6 +97,7 @@ export const glm4Moe = decoder({
         ...expertsOf(config, config.norm_topk_prob!),
         scores: "sigmoid",
         correction: true,
+        ...groupsOf(config, "two"),
         ...(scale !== 1 && { scale }),
         ...(shared > 0 && { shared: { intermediate: shared } }),
         ...denseOf(config, layersWhere(config, (layer) => layer < config.first_k_dense_replace!)),

@@ -15,3 +15,12 @@ Deno.test("minicpm refuses sparse attention and biases of attention", () => {
   refused({ sparse_config: { topk: 64 } }, /sparse_config \(supported: null\)/);
   refused({ attention_bias: true }, /attention_bias true/);
 });
+
+Deno.test("minicpm3 has latent attention, and factors that null takes away", () => {
+  const fields = { num_key_value_heads: 32, scale_depth: null, dim_model_base: null };
+  const { attention, head_dim, rope, ...factors } = geometryOfClass("MiniCPM3ForCausalLM", fields);
+  assert.deepEqual(attention, { latent: { rank: 256, value: 2, query_rank: 768 } });
+  assert.deepEqual([head_dim, rope.dims, rope.interleaved], [96, 32, undefined]);
+  const { embedding_scale, residual_scale, logit_scale } = factors;
+  assert.deepEqual([embedding_scale, residual_scale, logit_scale], [12, undefined, undefined]);
+});

@@ -21,6 +21,15 @@ const OTHER_NAMES: Record<string, string> = {
   "mlp.up_bias": "mlp.up_proj.bias",
   "mlp.down_bias": "mlp.down_proj.bias",
   "attn.sinks": "self_attn.sinks",
+  "attn.q_a": "self_attn.q_a_proj.weight",
+  "attn.q_a_bias": "self_attn.q_a_proj.bias",
+  "attn.q_a_norm": "self_attn.q_a_layernorm.weight",
+  "attn.q_b": "self_attn.q_b_proj.weight",
+  "attn.kv_a": "self_attn.kv_a_proj_with_mqa.weight",
+  "attn.kv_a_bias": "self_attn.kv_a_proj_with_mqa.bias",
+  "attn.kv_a_norm": "self_attn.kv_a_layernorm.weight",
+  "attn.k_b": "self_attn.kv_b_proj.weight",
+  "attn.v_b": "self_attn.kv_b_proj.weight",
   "conv.in": "conv.in_proj.weight",
   "conv.kernel": "conv.conv.weight",
   "conv.out": "conv.out_proj.weight",
@@ -91,7 +100,8 @@ export function layerTensors(
     ...(before && { "attn_norm": [hidden] }),
     ...(convolved && convolutionShapes(geometry)),
     ...(recurrent && recurrenceShapes(geometry)),
-    ...(attends && {
+    ...(attends && attention?.latent && latentShapes(geometry)),
+    ...(attends && !attention?.latent && {
       "attn.q": [heads * head_dim, hidden],
       "attn.k": [kv_heads * head_dim, hidden],
       "attn.v": [kv_heads * head_dim, hidden],
@@ -114,8 +124,8 @@ export function layerTensors(
     shapes["attn.q_norm"] = [all ? heads * head_dim : head_dim];
     shapes["attn.k_norm"] = [all ? kv_heads * head_dim : head_dim];
   }
-  for (const part of attends ? attention?.bias ?? "" : "") {
-    shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
+  for (const part of attends && attention?.bias ? biased(attention) : []) {
+    if (shapes[`attn.${part}`]) shapes[`attn.${part}_bias`] = [shapes[`attn.${part}`][0]];
   }
   if (attention?.sinks && attends) shapes["attn.sinks"] = [heads];
   if (mlp?.bias && dense) {
@@ -157,6 +167,30 @@ export const hasRecurrence = ({ recurrence }: Geometry, layer: number): boolean 
 export const hasAttention = (geometry: Geometry, layer: number): boolean =>
   !hasConvolution(geometry, layer) &&
   (!hasRecurrence(geometry, layer) || geometry.recurrence!.beside !== undefined);
+
+/** Parts of attention with a bias where it has some. */
+const biased = ({ bias, latent }: NonNullable<Geometry["attention"]>): readonly string[] =>
+  latent ? ["q_a", "kv_a", "o"] : [...bias!];
+
+/** Shapes of latent attention: of `k_b` and `v_b`, the matrices of all heads below each other. */
+function latentShapes(
+  { hidden, heads, head_dim, rope, attention }: Geometry,
+): Record<string, number[]> {
+  const { rank, value, query_rank } = attention!.latent!;
+  const rotated = rope.dims!;
+  return {
+    ...(query_rank === undefined ? { "attn.q": [heads * head_dim, hidden] } : {
+      "attn.q_a": [query_rank, hidden],
+      "attn.q_a_norm": [query_rank],
+      "attn.q_b": [heads * head_dim, query_rank],
+    }),
+    "attn.kv_a": [rank + rotated, hidden],
+    "attn.kv_a_norm": [rank],
+    "attn.k_b": [heads * rank, head_dim - rotated],
+    "attn.v_b": [heads * value, rank],
+    "attn.o": [hidden, heads * value],
+  };
+}
 
 /** Channels of the convolution before a recurrence: what is written, and what reads and writes. */
 export const recurrenceChannels = (
@@ -227,11 +261,14 @@ function expertShapes(
 /** Matrices of so few rows that they are not quantised. */
 const ROUTERS = ["mlp.router", "mlp.shared.router", "state.write", "state.step"];
 
+/** Tensors with a projection of each head. */
+const OF_HEADS = ["attn.k_b", "attn.v_b"];
+
 function roleOf(key: string, shape: number[]): TensorSpec["role"] {
   if (shape.length === 1) return "norm";
   if (ROUTERS.includes(key)) return "router";
   if (key === "conv.kernel" || key === "state.kernel") return "kernel";
-  return key.startsWith("mlp.experts.") ? "experts" : "projection";
+  return key.startsWith("mlp.experts.") || OF_HEADS.includes(key) ? "projections" : "projection";
 }
 
 /**

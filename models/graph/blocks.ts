@@ -8,10 +8,7 @@
 import { modelError } from "../errors.ts";
 import { BLOCK, type Geometry, type Group, type TensorEntry } from "../manifest.ts";
 import type { GraphBuilder, Value } from "./builder.ts";
-import { kvNames } from "./contract.ts";
-import { cacheDim } from "./row_caches.ts";
 import type { Grams } from "./grams.ts";
-import { roundedHeads } from "./rounded_cache.ts";
 
 /** The graph that is being built and what its products have in common. */
 export interface GraphScope {
@@ -257,6 +254,8 @@ function tableRows(stage: StageScope, path: string, tokens: Value, weight: Weigh
 export interface NormWeights {
   gain: Weight;
   bias?: Weight;
+  /** Added to the mean of the squares. @default that of the geometry */
+  epsilon?: number;
 }
 
 /** Norm over the last axis, of the kind that the geometry says, (.., H) -> (.., H). */
@@ -270,12 +269,11 @@ function rootMeanSquareNorm(
   stage: StageScope,
   path: string,
   x: Value,
-  { gain }: NormWeights,
+  { gain, epsilon = stage.geometry.norm_eps }: NormWeights,
 ): Value {
-  const { graph, geometry } = stage;
   const inputs = [x, factors(stage, path, gain)];
-  return graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, inputs, {
-    attributes: { axis: -1, epsilon: { float: geometry.norm_eps }, stash_type: 1 },
+  return stage.graph.node("SimplifiedLayerNormalization", `${path}/LayerNorm`, inputs, {
+    attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 },
   });
 }
 
@@ -326,9 +324,14 @@ export function skipNorm(
   return { normed, sum };
 }
 
-/** Norms all heads together (RMSNorm): (1, S, count*D) -> the same. */
-export const headsNorm = (stage: StageScope, path: string, x: Value, gain: Weight): Value =>
-  rootMeanSquareNorm(stage, path, x, { gain });
+/** Norms all numbers of a row together (RMSNorm): (1, S, n) -> the same. `epsilon` as in NormWeights. */
+export const headsNorm = (
+  stage: StageScope,
+  path: string,
+  x: Value,
+  gain: Weight,
+  epsilon?: number,
+): Value => rootMeanSquareNorm(stage, path, x, { gain, epsilon });
 
 /** Norms each of `count` heads (RMSNorm): (1, S, count*D) -> the same. */
 export function headNorm(
@@ -347,113 +350,6 @@ export function headNorm(
   return graph.node("Reshape", `${path}/rows/Reshape`, [
     normed,
     graph.ints(`${path}/rows`, [0, 0, count * head_dim]),
-  ]);
-}
-
-/**
- * Attention over the layer's arena: rotates q (1, S, N*D) and k (1, S, KV*D), writes k and v at
- * slots T-S .. T-1 of the buffers (1, KV, C, P), attends -> (1, S, N*D). `sinks` (N) are scores of
- * their own beside those of the rows. `rotated` is applied to the rotated queries and keys.
- *
- * The operator itself only adds the causal mask by slot (row s sees slots up to T-S+s); the bias
- * hides the rest, so rows may be a tree. Keys are stored rotated.
- *
- * Measured on onnxruntime 1.30: GroupQueryAttention with `do_rotary` takes only the first of
- * `position_ids` when S = T and counts on from there, which is wrong for a tree in the first frame;
- * so rotation is an operator of its own. It refuses a D that is not a multiple of 8: such heads are
- * filled up with zeros, which change neither scores nor sums.
- */
-export function attention(
-  stage: StageScope,
-  path: string,
-  layer: number,
-  { bias, pastRows, totalRows, rotary }: View,
-  [q, k, v]: [Value, Value, Value],
-  sinks: Weight | undefined,
-  rotated: (x: Value, part: "q" | "k", count: number) => Value = (x) => x,
-): Value {
-  const { graph, geometry, attention: shared } = stage;
-  const { heads, kv_heads, head_dim } = geometry;
-  const names = kvNames(layer);
-  const cached = cacheDim(head_dim);
-  const dims = [1, kv_heads, "capacity", cached];
-  graph.input(names.pastKey, "f32", dims);
-  graph.input(names.pastValue, "f32", dims);
-  const rotate = (x: Value, part: string, count: number) =>
-    rotary
-      ? graph.contrib("RotaryEmbedding", `${path}/${part}/RotaryEmbedding`, [
-        x,
-        shared.positions,
-        rotary.cos,
-        rotary.sin,
-      ], {
-        attributes: {
-          interleaved: geometry.rope.interleaved ? 1 : 0,
-          num_heads: count,
-          ...(geometry.rope.dims === undefined ? {} : { rotary_embedding_dim: geometry.rope.dims }),
-        },
-      })
-      : x;
-  const filled = (x: Value, part: string, count: number) =>
-    resizeHeads(stage, `${path}/${part}/fill`, x, count, head_dim, cached);
-  const kept = (x: Value, part: string) =>
-    filled(
-      stage.roundedCache
-        ? roundedHeads(graph, `${path}/${part}/rounded`, x, { count: kv_heads, dim: head_dim })
-        : x,
-      part,
-      kv_heads,
-    );
-  const name = `${path}/GroupQueryAttention`;
-  const softcap = geometry.attention?.softcap;
-  const output = graph.contrib("GroupQueryAttention", name, [
-    filled(rotated(rotate(q, "q_rotary", heads), "q", heads), "q", heads),
-    kept(rotated(rotate(k, "k_rotary", kv_heads), "k", kv_heads), "k"),
-    kept(v, "v"),
-    ...[names.pastKey, names.pastValue, pastRows, totalRows, "", "", "", bias],
-    ...(sinks ? [wide(stage, `${path}/sinks`, sinks, [heads])] : []),
-  ], {
-    attributes: {
-      num_heads: heads,
-      kv_num_heads: kv_heads,
-      scale: { float: geometry.attention?.scale ?? 1 / Math.sqrt(head_dim) },
-      ...(softcap === undefined ? {} : { softcap: { float: softcap } }),
-      do_rotary: 0,
-    },
-    outputs: [`${name}/output_0`, names.presentKey, names.presentValue],
-  });
-  graph.output(names.presentKey, "f32", dims);
-  graph.output(names.presentValue, "f32", dims);
-  return resizeHeads(stage, `${path}/trim`, output, heads, cached, head_dim);
-}
-
-/** (1, S, count*from) -> (1, S, count*to): zeros at the end of each head, or its end cut off. */
-function resizeHeads(
-  stage: StageScope,
-  path: string,
-  x: Value,
-  count: number,
-  from: number,
-  to: number,
-): Value {
-  if (from === to) return x;
-  const { graph } = stage;
-  const heads = graph.node("Reshape", `${path}/heads/Reshape`, [
-    x,
-    graph.ints(`${path}/heads`, [0, 0, count, from]),
-  ]);
-  const sized = to > from
-    ? graph.node("Pad", `${path}/Pad`, [
-      heads,
-      graph.ints(`${path}/pads`, [0, 0, 0, 0, 0, 0, 0, to - from]),
-    ])
-    : graph.node("Slice", `${path}/Slice`, [
-      heads,
-      ...[0, to, 3].map((n, i) => graph.ints(`${path}/${["start", "end", "axis"][i]}`, [n])),
-    ]);
-  return graph.node("Reshape", `${path}/rows/Reshape`, [
-    sized,
-    graph.ints(`${path}/rows`, [0, 0, count * to]),
   ]);
 }
 

@@ -16,6 +16,9 @@
  *              past_key.L, past_value.L
  *                           f32 (1, KV, C, D) for each layer L of the stage (model-wide number)
  *                           that has attention
+ *              past_latent.L
+ *                           f32 (1, 1, C, D) in their place for each layer with latent attention:
+ *                           what keys and values of all heads come of, D numbers in all
  *     of a stage with windowed layers, if `StageGraph.window` is set; U = rows visible in their buffers
  *     (past + S), which have slots of their own:
  *              window_bias  f32 (1, 1, S, U)  as `bias`, and MASKED where the position of slot u's
@@ -55,6 +58,9 @@
  *              present_key.L, present_value.L, present_conv.L, present_inputs.L, present_state.L
  *                           the same buffers as past_*: they are passed as preallocated fetches
  *                           and written in place
+ *              present_latent.L, present_latent_value.L
+ *                           both are the buffer of past_latent.L, to which the same numbers are
+ *                           written as keys and as values
  *
  * A graph of parts of the LM head takes `normed` f32 (W, H) and gives their `logits.N`.
  *
@@ -112,6 +118,8 @@ export interface RowCache {
   past: string;
   /** Name of the session's output that writes the same buffer. */
   present: string;
+  /** Name of another output that writes the same numbers to it: values that are keys too. */
+  again?: string;
   heads: number;
   /** Elements of one row of a head. */
   dim: number;
@@ -209,6 +217,18 @@ export const kvNames = (
   pastValue: `past_value.${layer}`,
   presentKey: `present_key.${layer}`,
   presentValue: `present_value.${layer}`,
+});
+
+/**
+ * Names of the inputs and outputs of a layer with latent attention; `layer` as in
+ * {@linkcode kvNames}. One buffer has what keys and values come of, and the operator writes it as
+ * both.
+ */
+export const latentNames = (layer: number): ReturnType<typeof kvNames> => ({
+  pastKey: `past_latent.${layer}`,
+  pastValue: `past_latent.${layer}`,
+  presentKey: `present_latent.${layer}`,
+  presentValue: `present_latent_value.${layer}`,
 });
 
 /** Names of the inputs and outputs of a layer with a recurrence; `layer` as in {@linkcode kvNames}. */

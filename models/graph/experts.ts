@@ -170,7 +170,7 @@ function choice(
   { router, routerBias, correction }: ExpertWeights,
 ): { index: Value; weights: Value } {
   const { graph, geometry } = stage;
-  const { active, normalised, scores: kind, epsilon, scale } = geometry.experts!;
+  const { active, normalised, scores: kind, epsilon, scale, groups } = geometry.experts!;
   const logits = linear(stage, path, rows, router, routerBias);
   const node = (op: string, name: string, inputs: Value[], attributes = {}) =>
     graph.node(op, `${path}/${name}`, inputs, { attributes });
@@ -183,18 +183,17 @@ function choice(
     index,
     weights: scaled(stage, `${path}/scale`, weights, scale),
   });
-  if (!kind && !correction && normalised) {
+  if (!kind && !correction && !groups && normalised) {
     choose(logits);
     return factored(node("Softmax", "Softmax", [best])); // the softmax of all, divided by its sum
   }
   const scores = kind === "sigmoid"
     ? node("Sigmoid", "Sigmoid", [logits])
     : node("Softmax", "Softmax", [logits]);
-  choose(
-    correction
-      ? node("Add", "corrected/Add", [scores, addend(stage, `${path}/correction`, correction)])
-      : scores,
-  );
+  const corrected = correction
+    ? node("Add", "corrected/Add", [scores, addend(stage, `${path}/correction`, correction)])
+    : scores;
+  choose(groups ? ofBestGroups(stage, `${path}/groups`, corrected) : corrected);
   const weights = correction
     ? node("GatherElements", "weights/GatherElements", [scores, index], { axis: 1 })
     : best;
@@ -204,6 +203,52 @@ function choice(
     ? sum
     : node("Add", "weights/Add", [sum, graph.float("/experts/epsilon", epsilon)]);
   return factored(node("Div", "weights/Div", [weights, divisor]));
+}
+
+/** Scores (R, experts) of which those outside of each row's best groups are minus infinity. */
+function ofBestGroups({ graph, geometry }: StageScope, path: string, scores: Value): Value {
+  const { count: experts, groups } = geometry.experts!;
+  const { count, active, by } = groups!;
+  const node = (op: string, name: string, inputs: Value[], attributes = {}) =>
+    graph.node(op, `${path}/${name}/${op}`, inputs, { attributes });
+  const [each, axis] = [experts / count, graph.ints("/experts/groups/axis", [2])];
+  const grouped = node("Reshape", "grouped", [
+    scores,
+    graph.ints("/experts/groups/grouped", [-1, count, each]),
+  ]);
+  /** The best numbers of the last axis, and which they are. */
+  const top = (name: string, from: Value, some: number): [values: Value, index: Value] => {
+    const outputs: [Value, Value] = [`${path}/${name}/values`, `${path}/${name}`];
+    const inputs = [from, graph.ints(`/experts/groups/${name}`, [some])];
+    graph.node("TopK", `${path}/${name}/TopK`, inputs, { outputs });
+    return outputs;
+  };
+  const [best] = top("best", grouped, by === "one" ? 1 : 2);
+  const [, chosen] = top(
+    "chosen",
+    node("ReduceSum", "counted", [best, axis], { keepdims: 0 }),
+    active,
+  );
+  const marks = node("OneHot", "marks", [ // (R, active, groups)
+    chosen,
+    graph.ints("/experts/groups/count", [count]),
+    graph.constant({
+      name: "/experts/groups/marks",
+      dtype: "f32",
+      dims: [2],
+      data: new Uint8Array(Float32Array.of(0, 1).buffer),
+    }),
+  ]);
+  const marked = node("ReduceMax", "marked", [marks, graph.ints("/experts/axis", [1])], {
+    keepdims: 0,
+  });
+  const within = node("Cast", "within", [node("Unsqueeze", "marked", [marked, axis])], { to: 9 });
+  const kept = node("Where", "kept", [
+    within,
+    grouped,
+    graph.float("/experts/groups/none", -Infinity),
+  ]);
+  return node("Reshape", "kept", [kept, graph.ints("/experts/groups/all", [-1, experts])]);
 }
 
 /**

@@ -12,8 +12,8 @@ import {
 } from "../arch/mod.ts";
 import type { Group } from "../manifest.ts";
 import { activated, gated } from "./activation.ts";
+import { attention } from "./attention.ts";
 import {
-  attention,
   headNorm,
   headsNorm,
   linear,
@@ -28,6 +28,7 @@ import {
 import type { Value } from "./builder.ts";
 import { convolution } from "./convolution.ts";
 import { mixture } from "./experts.ts";
+import { LATENT_EPSILON, latentAttention } from "./latent.ts";
 import { recurrence } from "./recurrence.ts";
 
 /**
@@ -88,7 +89,7 @@ export function addLayer(
     return spec && weightOf(group, key, spec.name, spec.shape);
   };
   const weight = (key: string) => optional(key)!;
-  /** Says that the projections `key` read `x`; of those of experts, only that of `expert`. */
+  /** Says that the projections `key` read `x`; of those of experts or heads, only that of `expert`. */
   const note = (x: Value, key: string, expert?: number): void => {
     const [, inputs] = weight(key).entry.shape;
     const where = expert === undefined ? "" : `.${expert}`;
@@ -180,7 +181,20 @@ export function addLayer(
       optional: (key) => optional(`state.${key}`),
     });
   };
+  const latent = (x: Value): Value => {
+    const reduced = optional("attn.q_a_norm");
+    const normed = reduced &&
+      headsNorm(stage, `${path}/attn/q_a_norm`, project(x, "attn.q_a"), reduced, LATENT_EPSILON);
+    return latentAttention(stage, `${path}/attn`, number, view, {
+      queries: normed ? project(normed, "attn.q_b") : project(x, "attn.q"),
+      compressed: project(x, "attn.kv_a"),
+      norm: weight("attn.kv_a_norm"),
+      keys: weight("attn.k_b"),
+      values: weight("attn.v_b"),
+    }, stage.grams && ((key, head, read) => note(read, key, head)));
+  };
   const attended = (x: Value): Value => {
+    if (geometry.attention?.latent) return latent(x);
     const [q, k] = [project(x, "attn.q"), project(x, "attn.k")];
     const queries: [Value, Value, Value] = rotatedNorm
       ? [q, k, project(x, "attn.v")]

@@ -4,7 +4,8 @@
  * bottom, layer by layer (`layer.ts`).
  *
  * - a graph and its file: `stage.ts`, `split_stage.ts`, `builder.ts`, `onnx.ts`, `nodes_at.ts`
- * - a layer and its parts: `layer.ts`, `blocks.ts`, `activation.ts`, `experts.ts`
+ * - a layer and its parts: `layer.ts`, `blocks.ts`, `attention.ts`, `latent.ts`, `activation.ts`,
+ *   `experts.ts`
  * - in place of attention or beside it: `convolution.ts`; `recurrence.ts` by `mamba.ts` or
  *   `delta_rule.ts`
  * - the LM head: `head.ts`

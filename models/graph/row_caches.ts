@@ -9,6 +9,7 @@ import type { Geometry } from "../manifest.ts";
 import {
   convolutionNames,
   kvNames,
+  latentNames,
   recurrenceNames,
   type RowCache,
   type StateCache,
@@ -37,7 +38,12 @@ export function rowCaches(geometry: Geometry, layer: number): RowCache[] {
     const dim = recurrenceChannels(geometry.recurrence!) + others * states;
     caches.push({ past, present, heads: 1, dim });
   }
-  if (hasAttention(geometry, layer)) {
+  const latent = geometry.attention?.latent;
+  if (hasAttention(geometry, layer) && latent) {
+    const { pastKey: past, presentKey: present, presentValue: again } = latentNames(layer);
+    const dim = cacheDim(latent.rank + geometry.rope.dims!);
+    caches.push({ past, present, again, heads: 1, dim });
+  } else if (hasAttention(geometry, layer)) {
     const { pastKey, pastValue, presentKey, presentValue } = kvNames(layer);
     const windowed = geometry.local?.layers.includes(layer) ?? false;
     const size = { heads: kv_heads, dim: cacheDim(head_dim), ...(windowed && { windowed }) };

@@ -177,9 +177,9 @@ const FAULTS: [what: string, code: string, message: RegExp, shards: number, make
   [
     "a mixture of experts",
     "architecture_unknown",
-    /DeepseekV3ForCausalLM is not supported; supported are LlamaForCausalLM, .*Phi3ForCausalLM/,
+    /DeepseekV32ForCausalLM is not supported; supported are LlamaForCausalLM, .*Phi3ForCausalLM/,
     1,
-    setConfig({ architectures: ["DeepseekV3ForCausalLM"] }),
+    setConfig({ architectures: ["DeepseekV32ForCausalLM"] }),
   ],
   [
     "unknown layer types",

@@ -6,7 +6,9 @@
  * @module
  */
 import type { RowsWithin, TensorSpec } from "../arch/mod.ts";
+import { transposeInto } from "../quantise.ts";
 import {
+  PIECE_BYTES,
   type QuantisedPiece,
   type ReadOptions,
   type RowPiece,
@@ -14,12 +16,17 @@ import {
   type WeightSource,
 } from "../sources/mod.ts";
 
+/** Bytes of an element of what is read. */
+const F32_BYTES = 4;
+
 /** Rows that lie in one tensor of the checkpoint. */
 interface SourceRows {
   name: string;
   /** Shape of these rows, as a tensor's of their own. */
   shape: number[];
   within?: RowsWithin;
+  /** They are the columns of what is read, whose shape `shape` is then. */
+  transposed?: boolean;
   /** Number within the whole tensor of the first of these rows. */
   firstRow: number;
 }
@@ -29,7 +36,7 @@ function partsOf({ name, shape, within, stacked }: TensorSpec): SourceRows[] {
   const rows = shape[0] / stacked.length;
   return stacked.map((part, i) => ({
     ...part,
-    shape: [rows, ...shape.slice(1)],
+    shape: part.transposed ? [shape[1], rows] : [rows, ...shape.slice(1)],
     firstRow: i * rows,
   }));
 }
@@ -53,6 +60,10 @@ export async function* readTensor(
 ): AsyncGenerator<RowPiece> {
   for (const part of partsOf(spec)) {
     const { shape, within } = part;
+    if (part.transposed) {
+      yield await turned(source, part, options);
+      continue;
+    }
     const pieces = source.read(part.name, within?.shape ?? shape, startingAt(part, options));
     if (!within) {
       for await (const piece of pieces) {
@@ -67,6 +78,20 @@ export async function* readTensor(
   }
 }
 
+/** The columns of a part of a checkpoint, in one piece. */
+async function turned(
+  source: WeightSource,
+  { name, shape: [columns, rows], within, firstRow: first }: SourceRows,
+  options?: ReadOptions,
+): Promise<RowPiece> {
+  const values = new Float32Array(rows * columns);
+  const held = { key: "", name, shape: [columns, rows], role: "projection" as const, within };
+  for await (const piece of readTensor(source, held, options)) {
+    transposeInto(piece.values, rows, piece.firstRow, columns, values);
+  }
+  return { firstRow: first, rows, values };
+}
+
 /**
  * Reads the rows of this tensor as {@linkcode WeightSource.quantised} does, numbered from 0;
  * undefined where the source cannot.
@@ -77,7 +102,9 @@ export function quantisedTensor(
   format: "q4" | "q8",
   options?: ReadOptions,
 ): AsyncIterable<QuantisedPiece> | undefined {
-  const parts = partsOf(spec).map((part) => ({
+  const all = partsOf(spec);
+  if (all.some(({ transposed }) => transposed)) return undefined;
+  const parts = all.map((part) => ({
     part,
     pieces: source.quantised?.(
       part.name,
@@ -105,11 +132,19 @@ async function* quantisedRows(
   }
 }
 
-/** The options with which a source reads a part: it may begin at the part's first row. */
+/**
+ * The options with which a source reads a part: it may begin at the part's first row, and a piece
+ * need not go beyond the last one.
+ */
 function startingAt({ shape, within }: SourceRows, options?: ReadOptions): ReadOptions {
   if (!within) return { ...options };
-  const own = rowsIn(within.shape).width / (shape[1] ?? 1);
-  return { ...options, firstRow: Math.floor(within.firstRow / own) };
+  const [count, width = 1] = shape;
+  const own = rowsIn(within.shape).width / width;
+  const pieceBytes = Math.min(
+    options?.pieceBytes ?? PIECE_BYTES,
+    count * (within.step ?? 1) * width * F32_BYTES,
+  );
+  return { ...options, pieceBytes, firstRow: Math.floor(within.firstRow / own) };
 }
 
 /** Rows of a piece: the first, how many, and their distance. */

@@ -72,6 +72,34 @@ Deno.test("readTensor() gives the rows of a part, numbered from 0, for any size 
   }
 });
 
+Deno.test("readTensor() turns parts that the checkpoint holds by their columns", async () => {
+  const spec: TensorSpec = {
+    key: "attn.k_b",
+    name: "no tensor",
+    shape: [4, 3], // 2 rows of each of two parts
+    role: "projections",
+    stacked: [1, 8].map((firstRow) => ({
+      name: "fused",
+      within: { shape: [12, 2], firstRow },
+      transposed: true,
+    })),
+  };
+  const asked = none();
+  checkTensor(source(5, asked), spec);
+  assert.deepEqual(asked.shapes, [[12, 2], [12, 2]]);
+  for (const pieceRows of [1, 5, 12]) {
+    const pieces: RowPiece[] = [];
+    for await (const piece of readTensor(source(pieceRows, none()), spec)) pieces.push(piece);
+    assert.deepEqual(pieces.map(({ firstRow, rows }) => [firstRow, rows]), [[0, 2], [2, 2]]);
+    assert.deepEqual(pieces.flatMap(({ values }) => [...values]), [
+      ...[10, 20, 30, 11, 21, 31],
+      ...[80, 90, 100, 81, 91, 101],
+    ]);
+  }
+  const quantised = { ...source(12, none()), quantised: () => assert.fail("codes are not turned") };
+  assert.equal(quantisedTensor(quantised, spec, "q8"), undefined);
+});
+
 Deno.test("readTensor() stops reading after the part's last row", async () => {
   const asked = { shapes: [], rows: 0 };
   for await (const _ of readTensor(source(2, asked), part(2, 2)));

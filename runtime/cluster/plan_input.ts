@@ -93,7 +93,7 @@ export function modelShape(manifest: Manifest): ModelShape {
       },
     }),
     macsPerRow: macs + stateMacs(geometry),
-    macsPerPastRow: 2 * geometry.heads * geometry.head_dim * attending / geometry.layers,
+    macsPerPastRow: geometry.heads * attendedOf(geometry) * attending / geometry.layers,
     ...(experts && {
       experts: {
         count: experts.count,
@@ -109,6 +109,10 @@ export function modelShape(manifest: Manifest): ModelShape {
     }),
   };
 }
+
+/** Elements of a key and a value with which each head of a row attends to another row. */
+const attendedOf = ({ attention, head_dim, rope }: Geometry): number =>
+  2 * (attention?.latent ? attention.latent.rank + rope.dims! : head_dim);
 
 /** Multiplications of a row with recurrent states, in the mean of the layers: decay, write, read. */
 function stateMacs({ recurrence, layers }: Geometry): number {

@@ -275,10 +275,11 @@ export class KvArena {
   #viewFrom(first: number, caches: readonly Cache[]): CacheTensors {
     const feeds: OrtTensors = {}, fetches: OrtTensors = {};
     for (const cache of caches) {
-      const { past, present, data, heads, dim } = cache;
+      const { past, present, again, data, heads, dim } = cache;
       const dims = [1, heads, this.#capacityOf(cache), dim];
       const tensor = new OrtTensor("float32", data, dims, first * dim);
       feeds[past] = fetches[present] = tensor;
+      if (again !== undefined) fetches[again] = tensor;
     }
     return { feeds, fetches };
   }

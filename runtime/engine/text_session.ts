@@ -87,9 +87,11 @@ export class TextLayer implements Disposable {
     const results: OrtTensors = last
       ? { normed: new OrtTensor("float32", output, [rows, hidden]) }
       : { next_hidden: new OrtTensor("float32", output, [1, rows, hidden]) };
-    for (const { past, present, heads, dim } of caches.flat()) {
+    for (const { past, present, again, heads, dim } of caches.flat()) {
       const buffer = new Float32Array(heads * rows * dim);
-      feeds[past] = results[present] = new OrtTensor("float32", buffer, [1, heads, rows, dim]);
+      const tensor = new OrtTensor("float32", buffer, [1, heads, rows, dim]);
+      feeds[past] = results[present] = tensor;
+      if (again !== undefined) results[again] = tensor;
     }
     for (const { past, present, dims } of recurrence?.states ?? []) {
       const zeros = new Float32Array(dims.reduce((a, b) => a * b));
