@@ -151,3 +151,6 @@ export const moreSchema = z.object({
   /** Most candidates of each part. */
   limit: z.number().int().positive(),
 });
+
+/** See {@linkcode moreSchema}. */
+export type MoreMessage = z.infer<typeof moreSchema>;

@@ -7,7 +7,7 @@
  * - a lost stage is replaced in place: `rebuild.ts`, `kept_states.ts`
  * - recurrent states of an arena: `state_count.ts`
  * - masks that follow their rows: `late_masks.ts`
- * - the LM head on several nodes: `head.ts`, `head_messages.ts`, `head_news.ts`, `head_engine.ts`
+ * - the LM head on several nodes: `head.ts`, `head_frames.ts`, `head_messages.ts`, `head_news.ts`, `head_engine.ts`
  * - choosing a token from partial heads: `partials.ts`, `pack_partials.ts`, `random.ts`
  * - drafts of a model: `drafter.ts`, `draft_messages.ts`, `draft_chains.ts`, `draft_bridge.ts`
  * - drafts without a model: `suffix.ts`, `suffix_index.ts`, `ngram.ts`, `prediction.ts`
