@@ -3,10 +3,12 @@
  * true, and what the client sees.
  *
  * Start with `lane.ts`: a lane is a chain of tokens with drafts on its end, and a request has one
- * or, in an outline, several. `actor.ts` is the life of a request; `run.ts` is one run of it on one
- * pipeline. Where the pipeline is lost, another run goes on with what the last one has generated.
+ * or, in an outline, several. `request_life.ts` is the life of a request; `run.ts` is one run of it
+ * on one pipeline. Where the pipeline is lost, another run goes on with what the last one has
+ * generated.
  *
- * - the request, from `start` to `done`: `actor.ts`, `messages.ts`, `client_messages.ts`
+ * - the request, from `start` to `done`: `actor.ts`, `request_life.ts`, `messages.ts`,
+ *   `client_messages.ts`
  * - how it is to be answered, and where: `mode.ts`; `find_route.ts`, `route.ts`
  * - one run of it: `run.ts`, `run_options.ts`, `silence_watch.ts`
  * - lanes, their rows, what the arbiter is told: `lane.ts`, `lane_control.ts`, `lane_rows.ts`,
