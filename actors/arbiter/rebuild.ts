@@ -117,7 +117,9 @@ export function rebuildFrames(
         want_samplers: none,
         ...laid,
         rebuild: {
-          ...{ until, fresh: i === 0 ? fresh : [], floor },
+          until,
+          fresh: i === 0 ? fresh : [],
+          floor,
           ...(i > 0 && laid.layout && { again: fresh }),
         },
       };

@@ -124,7 +124,9 @@ export class Adoption {
     const number = this.#adoptions;
     const told = {
       ...copyFields(this.#options.of),
-      ...{ deployment: this.#current, reason: this.reason, ...this.#rest },
+      deployment: this.#current,
+      reason: this.reason,
+      ...this.#rest,
     };
     void this.#insist(node, {
       ask: (member, within) => member.adopt(told, within),

@@ -80,7 +80,12 @@ async function world() {
   });
   const join = (i: number, port = 1000 + i) =>
     sim.until(systems[i].ask(CLUSTER, {
-      ...{ type: "join", node: `n${i}`, host: "h", port, cores: 1, memory_bytes: 1 },
+      type: "join",
+      node: `n${i}`,
+      host: "h",
+      port,
+      cores: 1,
+      memory_bytes: 1,
     }));
   for (const i of [0, 1, 2]) await join(i);
   const check = async (by = 0) =>

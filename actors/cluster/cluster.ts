@@ -146,7 +146,9 @@ export const clusterActor = defineActor({
       view: ctx.resource<MembersView>("nodes"),
       self: source,
       past: past.members,
-      ...{ badLinkMs: config.badLinkMs, goodLinkMs: config.goodLinkMs, answerMs },
+      badLinkMs: config.badLinkMs,
+      goodLinkMs: config.goodLinkMs,
+      answerMs,
     }, {
       givenUp: (node, why) => each((copy) => copy.giveUpOn(node, why)),
       forgotten(node) {
@@ -175,7 +177,14 @@ export const clusterActor = defineActor({
       return id;
     };
     const deployments: Deployments = new Deployments(ctx, {
-      ...{ nodes, roster, memory, newId, sources, answerMs, retryMs, prepareMs },
+      nodes,
+      roster,
+      memory,
+      newId,
+      sources,
+      answerMs,
+      retryMs,
+      prepareMs,
       main: {
         ...sources.main,
         model: { model, source, manifest_sha256 },
@@ -193,7 +202,9 @@ export const clusterActor = defineActor({
     /** What was applied in the term before has been looked for. */
     const restored = Promise.withResolvers<void>();
     const takeover: Takeover = new Takeover(ctx, {
-      ...{ memory, members: roster.members, copies: () => deployments.copies },
+      memory,
+      members: roster.members,
+      copies: () => deployments.copies,
       remove: (node, why) => roster.remove(node, why),
       forget: (node) => void roster.forget(node),
       suspend: (node) => roster.suspend(node),

@@ -10,7 +10,11 @@ import {
 
 const policy = (given: object) => deploymentPolicySchema.parse({ idle: 10, ...given });
 const seen = (given: Partial<CopiesSeen>): CopiesSeen => ({
-  ...{ copies: 1, requests: 0, idleMs: 0, busyMs: 0, spareMs: 0 },
+  copies: 1,
+  requests: 0,
+  idleMs: 0,
+  busyMs: 0,
+  spareMs: 0,
   ...given,
 });
 
@@ -18,7 +22,9 @@ Deno.test("copyLimits() fills in what the graph file leaves out", () => {
   assert.deepEqual(copyLimits(policy({})), { least: 1, most: 1, warm: 1 });
   assert.deepEqual(copyLimits(policy({ min: 0 })), { least: 1, most: 1, warm: 0 });
   assert.deepEqual(copyLimits(policy({ min: 2, max: 4, keep_warm: 1 })), {
-    ...{ least: 2, most: 4, warm: 1 },
+    least: 2,
+    most: 4,
+    warm: 1,
   });
 });
 

@@ -67,7 +67,10 @@ export class DeploymentCopy {
     this.#options = options;
     this.#source = source;
     this.serving = new Adoption(ctx, {
-      ...{ members: roster.usable, leaves: (node: string) => roster.leaves(node), memory, of },
+      members: roster.usable,
+      leaves: (node: string) => roster.leaves(node),
+      memory,
+      of,
       reason: `waiting for ${nodes} node(s), none has joined`,
       retryMs,
       deadlineMs: answerMs,
@@ -75,7 +78,9 @@ export class DeploymentCopy {
     this.doubts = new Doubts(ctx);
     this.#loading = new CopyLoading(ctx, { serving: this.serving, memory, of, prepareMs });
     const parts = {
-      ...{ serving: this.serving, loading: this.#loading, roster },
+      serving: this.serving,
+      loading: this.#loading,
+      roster,
       told: (made: Deployment, nodes: string[]) => {
         this.#prepared = new Set(nodes);
         this.#last = made;
@@ -303,7 +308,8 @@ export class DeploymentCopy {
       if (!next && await this.#woken(valid)) return;
       const say = (what: string) => this.#say(what);
       const placement = await source.place(roster.able, {
-        ...{ signal: this.#ctx.signal, say },
+        signal: this.#ctx.signal,
+        say,
         quick: !serving.current,
       });
       if (!valid() || !await this.#deploy(source, placement, valid)) {
@@ -457,8 +463,17 @@ export class DeploymentCopy {
     if (!valid()) return false;
     const id = newId();
     const made: Deployment = {
-      ...{ id, ...copyFields(of), ...model },
-      ...{ stages, head, solo, members, draft, shape, plan, flow },
+      id,
+      ...copyFields(of),
+      ...model,
+      stages,
+      head,
+      solo,
+      members,
+      draft,
+      shape,
+      plan,
+      flow,
     };
     const wanted = () => valid() || (this.#next === next && this.#answersFirst(placement));
     await this.#loading.run(made, { nodes, valid: wanted, proves: next !== undefined });

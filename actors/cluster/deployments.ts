@@ -207,7 +207,8 @@ export class Deployments {
     const serving = [...past.serving ? [past.serving] : [], ...past.named ?? []];
     const named = new NamedDeployment(this.#ctx, {
       ...options,
-      ...{ name, source },
+      name,
+      source,
       nodes: name === DEFAULT_DEPLOYMENT ? options.nodes : 1,
       past: {
         serving: serving.filter((d) => nameOf(d) === name),

@@ -126,7 +126,9 @@ function world({ policies = {}, memory = {} }: WorldOptions = {}) {
         concurrent: 1,
         // A text `x @2` is of model x, and differs from `x` in its policy alone.
         content: asked.graph.split(" ")[0],
-        ...{ asked, place, bytesAt },
+        asked,
+        place,
+        bytesAt,
         close() {},
         ...(asked.graph.startsWith("a") && {
           begin() {
@@ -175,7 +177,12 @@ function world({ policies = {}, memory = {} }: WorldOptions = {}) {
   const cluster = systems[0].at(clusterActor, CLUSTER);
   const ask = <T>(asked: Promise<T>) => sim.until(asked);
   return {
-    ...{ sim, nodes, taken, written, acted, failing },
+    sim,
+    nodes,
+    taken,
+    written,
+    acted,
+    failing,
     async start() {
       for (const [i, node] of names.entries()) {
         const address = { host: "10.0.0.1", port: 1000 + i, cores: 1, memory_bytes: 1 };
@@ -386,10 +393,17 @@ Deno.test("clusterActor goes on with what was applied in the term before, asleep
     { name: "lost", graph: "unknown", file: "g", modules: {} },
   ];
   const before: Deployment = {
-    ...{ id: "d9-7", name: "chat", model: "x", source: "n0" },
+    id: "d9-7",
+    name: "chat",
+    model: "x",
+    source: "n0",
     stages: [{ node: "n1", first: 0, last: 0 }],
     members: ["n0", "n1", "n2"].map((node, i) => ({
-      ...{ node, host: "10.0.0.1", port: 1000 + i, cores: 1, memory_bytes: 1 },
+      node,
+      host: "10.0.0.1",
+      port: 1000 + i,
+      cores: 1,
+      memory_bytes: 1,
     })),
     shape: (await import("../mod.ts")).shapeSchema.parse({}),
   };

@@ -128,8 +128,11 @@ export class NamedDeployment {
       model: model.model,
       draft,
       policy: {
-        ...{ min: least, max: most, keep_warm: warm },
-        ...{ idle: policy.idle, journal: policy.journal },
+        min: least,
+        max: most,
+        keep_warm: warm,
+        idle: policy.idle,
+        journal: policy.journal,
       },
       copies: this.#copies.map((copy, i) => ({
         copy: i,
@@ -264,7 +267,10 @@ export class NamedDeployment {
     const loaded = this.#copies.filter(({ state }) => state !== "asleep").length;
     const now = this.#ctx.now();
     const seen = this.#watch.saw(now, {
-      ...{ requests, idleMs, copies: loaded, concurrent: this.#source.concurrent },
+      requests,
+      idleMs,
+      copies: loaded,
+      concurrent: this.#source.concurrent,
     });
     const wanted = wantedCopies(this.#source.policy, seen);
     const { least } = copyLimits(this.#source.policy);

@@ -53,8 +53,11 @@ Deno.test("reachNode() finds nothing out when its signal ends it", async () => {
   const stop = new AbortController();
   const never = () => new Promise<never>(() => {});
   const world = {
-    ...{ now: () => 0, after: () => () => {} },
-    ...{ silentMs: () => undefined, refuses: never, ping: never },
+    now: () => 0,
+    after: () => () => {},
+    silentMs: () => undefined,
+    refuses: never,
+    ping: never,
   };
   const found = reachNode(world, { node: "a", withinMs: 2_000, signal: stop.signal });
   stop.abort(new Error("the asker is gone"));

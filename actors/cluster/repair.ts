@@ -47,7 +47,13 @@ export function movedTo(
   if (shape.wire !== deployment.shape.wire) return undefined; // what was kept has this format
   return {
     ...deployment,
-    ...{ stages, head, solo, draft, plan, flow, shape },
+    stages,
+    head,
+    solo,
+    draft,
+    plan,
+    flow,
+    shape,
     revision: (deployment.revision ?? 0) + 1,
     members: [...members],
   };

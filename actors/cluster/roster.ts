@@ -102,7 +102,9 @@ export class Roster {
     for (const member of past) this.#order.joined(member, past);
     this.usable = new Map(this.members);
     this.#watch = memberWatch(ctx, {
-      ...{ view, self, members: this.members },
+      view,
+      self,
+      members: this.members,
       looked: () => standIns.look(),
       changed: (change) => this.#changed(change),
     });

@@ -219,7 +219,12 @@ Deno.test("clusterActor does not wait for a member that is silent while it loads
 });
 
 const joining = (node: string, port: number) => ({
-  ...{ type: "join", node, host: "10.0.0.1", port, cores: 1, memory_bytes: 1 },
+  type: "join",
+  node,
+  host: "10.0.0.1",
+  port,
+  cores: 1,
+  memory_bytes: 1,
 });
 
 Deno.test("clusterActor.join takes a node's new life for the old one at once, wherever it listens", async () => {

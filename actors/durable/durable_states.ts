@@ -81,7 +81,9 @@ export class DurableStates implements DurableStore {
       [STATES, ALARMS_DUE].map((prefix) => registry.list(`${prefix}/${to}/`, limits)),
     );
     return new ActorRecord(this.#options, {
-      ...{ to, owner, epoch },
+      to,
+      owner,
+      epoch,
       before: states.entries, // keys sort by epoch
       due: alarms.entries.map(({ key }) => key),
     });

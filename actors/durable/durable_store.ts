@@ -30,7 +30,9 @@ export async function durableStore(
 ): Promise<AloneStore> {
   const { owner, epoch } = await takeOver(registry, `alone/system/${name}`);
   const states = new DurableStates({
-    ...{ registry, clock: systemClock, random: Math.random },
+    registry,
+    clock: systemClock,
+    random: Math.random,
     ownerOf: () => owner,
   });
   return {

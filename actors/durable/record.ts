@@ -80,7 +80,8 @@ export function decodeKept(entry: RegistryEntry): KeptActor {
   const { state, alarms, answers } = readJson(keptSchema, entry);
   return {
     ...(state !== undefined && { state: JSON.stringify(state) }),
-    ...{ alarms, answers },
+    alarms,
+    answers,
   };
 }
 

@@ -52,7 +52,8 @@ export class SilenceWatch {
     const awaited = this.#o.awaited();
     if (awaited.length > 0 && silent >= silenceMs) {
       const error = stagesSilent({
-        ...{ self: this.#ctx.self, silenceMs },
+        self: this.#ctx.self,
+        silenceMs,
         waiting: `${awaited.length} rows are waited for, the first is ${awaited[0]}`,
         facts: { arbiter },
       });

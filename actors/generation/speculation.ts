@@ -187,7 +187,9 @@ export class Speculation {
       if (found && drafts.looked) {
         this.#options.decode(lane);
         return this.#hang(lane, new DraftStock(lane.tokens, found.draft), {
-          ...{ plan: found.plan, fresh, by: "ngram" },
+          plan: found.plan,
+          fresh,
+          by: "ngram",
         });
       }
       if (plan.length > 0) {

@@ -98,7 +98,9 @@ export class RequestJournal implements JournalDuties {
     const { node, clock, mostHeldBytes = 256 << 20, date = Date.now } = options;
     this.#held = new HeldJournals({ now: () => clock.now(), mostBytes: mostHeldBytes });
     this.#writer = new JournalWriter({
-      ...{ node, clock, date },
+      node,
+      clock,
+      date,
       random: options.random,
       peers: () => options.peers(),
       registry: () => options.registry(),
@@ -243,7 +245,11 @@ export class RequestJournal implements JournalDuties {
     if (this.#taking.has(origin)) return;
     const { clock, random, node, date = Date.now } = this.#options;
     const taking = takeOver(origin, {
-      ...{ node, clock, date, held: this.#held, withinMs: TAKEOVER_MS },
+      node,
+      clock,
+      date,
+      held: this.#held,
+      withinMs: TAKEOVER_MS,
       random: () => random(),
       registry: () => this.#options.registry(),
       signal: this.#closing.signal,

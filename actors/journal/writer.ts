@@ -257,7 +257,9 @@ export class JournalWriter {
         const value = encodeJournalRecord({ node, term, holder, taken: false, at_ms: date() });
         const write = { checks: [{ key, version: this.#version }], sets: [{ key, value }] };
         const result = await writeForCertain(registry(), write, {
-          ...{ clock, random, within: () => clock.now() - since < HOLD_MS && !this.#closed },
+          clock,
+          random,
+          within: () => clock.now() - since < HOLD_MS && !this.#closed,
         });
         if (this.#closed) return;
         if (result.ok) return this.#named(holder, { term, version: result.revision });

@@ -145,12 +145,15 @@ export const drafterActor = defineActor({
           signal: ctx.signal,
         });
         const report: DraftReport = {
-          ...{ type: "draft", tokens: draft?.tokens.length ?? 0 },
+          type: "draft",
+          tokens: draft?.tokens.length ?? 0,
           computeMs: draft?.computeMs ?? 0,
         };
         ctx.report(report);
         tellSpans(ctx, trace && [trace.traceparent], {
-          ...{ name: "draft", start: received, end: ctx.now() },
+          name: "draft",
+          start: received,
+          end: ctx.now(),
           attributes: { "orrery.drafted": report.tokens, "orrery.busy_ms": report.computeMs },
         });
         if (!closed()) {

@@ -46,11 +46,15 @@ export function tellRun(
   const report: StageReport = { type: "stage", ...run, waitMs: began - received };
   ctx.report(report);
   tellSpans(ctx, frame.spans, {
-    ...{ name: run.what, start: received, end: ended },
+    name: run.what,
+    start: received,
+    end: ended,
     attributes: {
       [run.what === "stage" ? "orrery.stage" : "orrery.shard"]: run.index,
-      ...{ "orrery.frame": frame.seq, "orrery.rows": run.rows },
-      ...{ "orrery.wait_ms": report.waitMs, "orrery.busy_ms": run.busyMs },
+      "orrery.frame": frame.seq,
+      "orrery.rows": run.rows,
+      "orrery.wait_ms": report.waitMs,
+      "orrery.busy_ms": run.busyMs,
     },
   });
 }

@@ -338,7 +338,11 @@ export class Activation {
   /** A message of the actor to itself, which nobody waits for. */
   #ownDelivery(type: string, body: unknown, alarm?: string): Delivery {
     return new Delivery(this.#host.clock, {
-      ...{ to: this.address, from: this.address, type, body, alarm },
+      to: this.address,
+      from: this.address,
+      type,
+      body,
+      alarm,
       origin: { id: 0, kind: "tell", credited: false, resolve: () => {}, reject: () => {} },
     });
   }
@@ -374,7 +378,10 @@ export class Activation {
     const options = this.#durable;
     if (!options) throw noStore(self);
     return new DurableMemory({
-      ...{ self, epoch, definition, options },
+      self,
+      epoch,
+      definition,
+      options,
       record: await options.store.open(self, { epoch, signal: this.#abort.signal }),
       date: () => this.#host.date(),
       onAlarm: (at) => this.#host.alarm(self, at),
@@ -455,7 +462,11 @@ export class Activation {
   #context(epoch: number): ActorContext {
     const { signal } = this.#abort;
     return contextOf({
-      ...{ host: this.#host, self: this.address, epoch, signal, resources: this.#resources },
+      host: this.#host,
+      self: this.address,
+      epoch,
+      signal,
+      resources: this.#resources,
       memory: this.#memory,
       over: () => this.lapsed ? ownershipOver(this.address, this.ownerEpoch) : undefined,
       trace: () => this.#current?.trace,

@@ -68,7 +68,10 @@ export class DurableMemory {
     this.#now = record.kept ?? NOTHING_KEPT;
     this.#committed = { actor: this.#now, version: 0 };
     this.view = new DurableView({
-      ...{ self, epoch, definition, kept: this.#now },
+      self,
+      epoch,
+      definition,
+      kept: this.#now,
       stateBytes: options.stateBytes,
       alarms: options.alarms,
       saved: async () => await this.commit(),

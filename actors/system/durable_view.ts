@@ -212,7 +212,8 @@ export class DurableView {
 /** What an actor gets that declares neither state nor alarms: errors that say so. */
 export function undeclared(self: string): DurableContext {
   return new DurableView({
-    ...{ self, epoch: 0 },
+    self,
+    epoch: 0,
     definition: { messages: {} },
     kept: NOTHING_KEPT,
     saved: () => Promise.resolve(),

@@ -133,7 +133,12 @@ export class ActorSystem {
     this.#alarms = new AlarmClock({ clock, date, ring: (to) => this.#active.ring(to) });
     ({ get: this.get, at: this.at } = refsOver(this));
     this.#active = new Activations({
-      ...{ node: this.node, clock, directory, fence, leaseEpoch, kinds: this.#kinds },
+      node: this.node,
+      clock,
+      directory,
+      fence,
+      leaseEpoch,
+      kinds: this.#kinds,
       refuse: (delivery, error) => this.#refuse(delivery, error),
       settled: (to) => this.#inbound.settle(to),
       host: {

@@ -33,7 +33,8 @@ export function unsent(
   return (error) => {
     const report: UnsentReport = {
       type: "unsent",
-      ...{ message, to },
+      message,
+      to,
       error: toOrreryError(error, ctx.self),
     };
     ctx.report(report);

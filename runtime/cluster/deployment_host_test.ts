@@ -229,7 +229,9 @@ Deno.test("DeploymentHost.standBy() loads parts that are elsewhere, which are th
   await withHost(async (system, host, deployment) => {
     const { signal } = new AbortController();
     const split = (node: string, revision: number): Deployment => ({
-      ...{ ...deployment, draft: undefined, revision },
+      ...deployment,
+      draft: undefined,
+      revision,
       stages: [{ node: "n1", first: 0, last: 1 }, { node, first: 2, last: 3 }],
     });
     await host.prepare(split("n2", 0), signal);

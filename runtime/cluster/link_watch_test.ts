@@ -3,7 +3,11 @@ import { type Member, refsOver } from "../../actors/mod.ts";
 import { COOLDOWN_MS, LinkWatch, LOOK_MS } from "./link_watch.ts";
 
 const members: Member[] = ["a", "b"].map((node, i) => ({
-  ...{ node, host: `h${i}`, port: 1, cores: 1, memory_bytes: 1 },
+  node,
+  host: `h${i}`,
+  port: 1,
+  cores: 1,
+  memory_bytes: 1,
 }));
 
 /** A watch over the link from a to b in virtual time. */

@@ -56,7 +56,10 @@ Deno.test("Membership.follow() gives nothing up for the coordinator before that 
       refuses: () => Promise.resolve(true),
     },
     host: {
-      ...{ members: [], allAdopted: [], note() {}, retireExcept() {} },
+      members: [],
+      allAdopted: [],
+      note() {},
+      retireExcept() {},
       nodeLost: (node: string) => void lost.push(node),
     },
   } as unknown as MembershipOptions);

@@ -239,8 +239,12 @@ export class Placer {
       "is made once they are measured";
     try {
       return await this.#planned(members, {
-        ...{ profiles: own.profiles, missing: new Map(), guesses: [guess] },
-        ...{ signal, knownOnly: true, taken },
+        profiles: own.profiles,
+        missing: new Map(),
+        guesses: [guess],
+        signal,
+        knownOnly: true,
+        taken,
       });
     } finally {
       this.#measureSoon(members); // also where these times say that there is no room

@@ -256,7 +256,9 @@ Deno.test("Placer.place() passes the graph's request policy on, planned, split e
 Deno.test("Placer.place() plans at once by another model's times, and anew once nodes have measured themselves", async () => {
   const like = { ...madeUpManifest("other"), layers: manifest.layers.map((l) => ({ ...l })) };
   const { place, asked, replanned, placer } = world({ a: 1, b: 300 }, {
-    ...{ like, unmeasured: ["made-up"], settleMs: 0 },
+    like,
+    unmeasured: ["made-up"],
+    settleMs: 0,
   });
   const here = members("10.0.0.1", "10.0.0.2");
   const placed = await place(here, { quick: true });

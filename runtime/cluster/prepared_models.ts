@@ -151,8 +151,13 @@ export class PreparedModels {
     signal: AbortSignal,
   ): Promise<ServedModel> {
     const stored = await this.#from.ensure({
-      ...{ model, source, manifestSha256: manifest_sha256, members },
-      ...{ layers: [], parts: [], signal },
+      model,
+      source,
+      manifestSha256: manifest_sha256,
+      members,
+      layers: [],
+      parts: [],
+      signal,
     });
     return await this.#opened(stored);
   }

@@ -5,8 +5,12 @@ import { stageBudget } from "./stage_loader.ts";
 const MIB = 2 ** 20;
 const budget = (memory: number, spare?: boolean) =>
   stageBudget({
-    ...{ weightBytes: 100 * MIB, memory: memory * MIB, spare },
-    ...{ node: "attic", what: "layers 0-5", model: "m" },
+    weightBytes: 100 * MIB,
+    memory: memory * MIB,
+    spare,
+    node: "attic",
+    what: "layers 0-5",
+    model: "m",
   });
 
 Deno.test("stageBudget() gives arenas a quarter of what the weights leave", () => {

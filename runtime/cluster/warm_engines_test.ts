@@ -8,7 +8,8 @@ import { WarmEngines } from "./warm_engines.ts";
 const STORED = { dir: "/m", manifest: { name: "m" } } as unknown as StoredModel;
 const layers = (first: number, last: number): LoadedLayers => ({ node: "n1", first, last });
 const stage = (first: number, last: number): StageToLoad => ({
-  ...{ kind: "stage", stored: STORED },
+  kind: "stage",
+  stored: STORED,
   layers: layers(first, last),
 });
 const valid = () => true;

@@ -5,7 +5,11 @@ import { HeldRequests, type HeldRequestsOptions } from "./held_requests.ts";
 /** A revision of a deployment with a stage at each of these nodes. */
 const revision = (number: number, nodes: string[], id = "d"): Deployment =>
   deploymentSchema.parse({
-    ...{ id, model: "m", source: "a", members: [], revision: number },
+    id,
+    model: "m",
+    source: "a",
+    members: [],
+    revision: number,
     stages: nodes.map((node, i) => ({ node, first: i, last: i })),
   });
 

@@ -97,8 +97,12 @@ export function fittingTokens(
       } MiB): ` +
       `${how}, or give the node more memory (--memory) or the cluster more nodes`,
     metadata: {
-      ...{ param: left >= 1 ? "max_tokens" : param, prompt_tokens: prompt, max_tokens: wanted },
-      ...{ node, capacity_rows: rows, capacity_bytes: bytes },
+      param: left >= 1 ? "max_tokens" : param,
+      prompt_tokens: prompt,
+      max_tokens: wanted,
+      node,
+      capacity_rows: rows,
+      capacity_bytes: bytes,
     },
   });
 }

@@ -42,10 +42,16 @@ export async function askModelRouter(
   const content = fill(ROUTER_TURN, { question: last.content });
   const { reuse, priority, trace } = request;
   const events = answer({
-    ...{ model: request.model, reuse, priority, trace },
+    model: request.model,
+    reuse,
+    priority,
+    trace,
     prompt: { ...prompt, messages: [...prompt.messages.slice(0, -1), { ...last, content }] },
     sampling: { temperature: 0, logprobs: true, top_logprobs: LOOKED_AT },
-    ...{ maxTokens: 1, stop: [], ignoreEos: true, mode: "plain" },
+    maxTokens: 1,
+    stop: [],
+    ignoreEos: true,
+    mode: "plain",
   });
   let said: Route | undefined;
   try {

@@ -114,8 +114,11 @@ export class PromptEncoder {
     const { documents, templateVariables: variables, ending } = prompt;
     const { messages, tools } = this.#tools.input(prompt.messages, prompt.tools);
     const rendered = this.#parts.template.renderMarked(messages, {
-      ...{ tools, documents, variables },
-      ...{ continueFinalMessage: ending === "continue", addGenerationPrompt: ending !== "none" },
+      tools,
+      documents,
+      variables,
+      continueFinalMessage: ending === "continue",
+      addGenerationPrompt: ending !== "none",
     });
     this.#rendered.set(prompt, rendered);
     return rendered;

@@ -16,12 +16,14 @@ function metered() {
 }
 
 const delta = (count: number): GenerationEvent => ({
-  ...{ type: "delta", text: "" },
+  type: "delta",
+  text: "",
   tokens: Array.from({ length: count }, () => ({ token: 1, text: "" })) as never,
 });
 
 const done = {
-  ...{ type: "done", finishReason: "stop" },
+  type: "done",
+  finishReason: "stop",
   usage: { promptTokens: 5, completionTokens: 6, cachedTokens: 2 },
   report: { drafted: 9, accepted: 4 },
 } as unknown as GenerationEvent;

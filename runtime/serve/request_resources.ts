@@ -115,7 +115,8 @@ export class RequestResources {
     const served = [...serving(), ...running.values(), ...proving()]
       .find((s) => s.deployment.id === id);
     return served && pipelineRoute(to, served, {
-      ...{ node: system.node, most: admission.most },
+      node: system.node,
+      most: admission.most,
       idleMs: (key) => arbiters.idleMs(key),
     });
   }

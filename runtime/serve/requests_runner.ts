@@ -126,7 +126,8 @@ export class RequestsRunner {
         }
         const stopped = event.finishReason === "stop" && run.stopText !== undefined;
         yield {
-          ...{ ...event, report: { ...event.report, generation: to } },
+          ...event,
+          report: { ...event.report, generation: to },
           ...(stopped && { stopText: run.stopText }),
         };
         return;

@@ -263,7 +263,8 @@ export class ServedModel {
       // The embedded model was trained on its own outline forms.
       templates: templates ??
         (isEmbeddedName(this.card.name) ? EMBEDDED_TEMPLATES : CHAT_TEMPLATES),
-      ...{ router, said },
+      router,
+      said,
     }, prompt.messages);
   }
 

@@ -8,7 +8,13 @@ const model = { card: { name: "toy" } } as unknown as ServedModel;
 const served = (id: string, copy = 0): Served => ({
   model,
   deployment: {
-    ...{ id, name: "chat", copy, model: "toy", source: "n", stages: [], members: [] },
+    id,
+    name: "chat",
+    copy,
+    model: "toy",
+    source: "n",
+    stages: [],
+    members: [],
     shape: shapeSchema.parse({}),
   } as Deployment,
 });
@@ -35,7 +41,8 @@ function world(name = "chat") {
     onWake: () => void wakes++,
   });
   return {
-    ...{ named, running },
+    named,
+    running,
     wakes: () => wakes,
     async pass(ms: number) {
       for (const end = now + ms; now < end;) {
