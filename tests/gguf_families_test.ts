@@ -264,7 +264,7 @@ const FAMILIES: Record<string, Family> = {
 /** All tensors of a checkpoint. */
 async function readAll(folder: string): Promise<Map<string, Values>> {
   const all = new Map<string, Values>();
-  await using source = await Checkpoint.open(folder);
+  await using source = await Checkpoint.open(folder, { packing: { kind: "mxfp4" } });
   for (const [stored, { shape: dims }] of source.tensors) {
     if (stored.endsWith("_scales")) continue;
     const blocks = stored.endsWith("_blocks"); // of MXFP4: [.., blocks, 16] codes of 4 bits

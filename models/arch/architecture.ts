@@ -1,5 +1,6 @@
 import type { Geometry } from "../manifest.ts";
 import type { ModelConfig } from "./config.ts";
+import type { Packing } from "./packing.ts";
 
 /**
  * What a tensor is for, which decides how it is stored. A `norm` (any vector: the gain of a norm, a
@@ -62,8 +63,8 @@ export interface Architecture {
    * Reduces a configuration to a geometry; `architecture` is its Hugging Face class.
    */
   geometry(config: ModelConfig, architecture: string): Geometry;
-  /** `quant_method` of checkpoints that can be read although they are quantised; undefined: none. */
-  readonly quantisation?: string;
+  /** Kinds of packed weights that its checkpoints may have. @default all but `mxfp4` */
+  readonly packings?: readonly Packing["kind"][];
   /**
    * Lists the tensors that a checkpoint of this geometry must have. Where the checkpoints of a family
    * come in several layouts, it asks `has` whether there is a tensor. @default there is none

@@ -63,8 +63,8 @@ export interface DecoderFamily {
    * none
    */
   unsupported?(config: ModelConfig): string[];
-  /** See {@linkcode Architecture.quantisation}. @default none */
-  quantisation?: string;
+  /** See {@linkcode Architecture.packings}. */
+  packings?: Architecture["packings"];
   /** Changes the geometry where rotation or context follow rules of their own. @default none */
   adjusted?(geometry: Geometry, config: ModelConfig): Geometry;
   /** See {@linkcode Architecture.tensors}. @default `decoderTensors` */
@@ -151,7 +151,7 @@ export function decoder(family: DecoderFamily): Architecture {
     },
 
     tensors: family.tensors ?? ((geometry) => decoderTensors(geometry)),
-    quantisation: family.quantisation,
+    packings: family.packings,
   };
 }
 

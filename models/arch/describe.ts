@@ -30,6 +30,7 @@ import { nemotron } from "./nemotron.ts";
 import { olmo2, olmo3, olmoe } from "./olmo.ts";
 import { phi, phi3 } from "./phi.ts";
 import { qwen2, qwen2Moe, qwen3, qwen3Moe } from "./qwen.ts";
+import { type Packing, packingOf } from "./packing.ts";
 import { MOST_CONTEXT, ropeOf } from "./rope.ts";
 import { qwen35, qwen35Moe, qwen3Next } from "./qwen_next.ts";
 import { seedOss } from "./seed_oss.ts";
@@ -103,6 +104,8 @@ export interface Described {
   /** The validated config.json, its absent fields filled with the family's defaults. */
   config: ModelConfig;
   geometry: Geometry;
+  /** How its weights are packed; undefined: they are not. */
+  packing?: Packing;
   /** It is the text model of a multimodal checkpoint; see `text_part.ts`. */
   textPart: boolean;
   /** The family, which lists the tensors of such a geometry. */
@@ -157,13 +160,10 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
   const name = config.architectures[0];
   checkRotation(config, file);
   const unsupported = architecture.unsupported(config);
-  if (config.quantization_config) {
-    const method = String(config.quantization_config["quant_method"] ?? "unknown");
-    const { quantisation = "unquantised F32, F16, BF16" } = architecture;
-    if (method !== architecture.quantisation) {
-      unsupported.push(`quantization_config ${method} (supported: ${quantisation})`);
-    }
-  }
+  const packing = config.quantization_config
+    ? packingOf(config.quantization_config, architecture.packings)
+    : undefined;
+  if (typeof packing === "string") unsupported.push(packing);
   if (unsupported.length > 0) {
     throw modelError(
       "feature_unsupported",
@@ -173,7 +173,12 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
   }
   const geometry = architecture.geometry(config, name);
   checkGeometry(geometry, file);
-  return { config, geometry, architecture };
+  return {
+    config,
+    geometry,
+    architecture,
+    ...(typeof packing === "object" && { packing }),
+  };
 }
 
 /** The geometry with this context. Throws `context_unsupported` (group `model`). */

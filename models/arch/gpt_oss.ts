@@ -41,7 +41,7 @@ const NAMES = { "mlp.router": "mlp.router.weight", "mlp.router_bias": "mlp.route
 /** GptOssForCausalLM. */
 export const gptOss = decoder({
   classes: ["GptOssForCausalLM"],
-  quantisation: "mxfp4",
+  packings: ["mxfp4"],
   defaults: {
     ...CLAMPED,
     num_key_value_heads: 8,

@@ -13,6 +13,7 @@ export type {
 export type { ModelConfig } from "./config.ts";
 export { ARCHITECTURES, describe, type Described, type DescribeOptions } from "./describe.ts";
 export { type FusedNames, fusedTensors } from "./fused.ts";
+export { type Packing, precisionOf } from "./packing.ts";
 export {
   hasAttention,
   hasConvolution,

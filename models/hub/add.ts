@@ -4,7 +4,7 @@
  * @module
  */
 import { basename, join } from "node:path";
-import { describe } from "../arch/mod.ts";
+import { describe, precisionOf } from "../arch/mod.ts";
 import { HubModel, type HubOptions, type HubProgress, type HubSpec } from "./hub.ts";
 import { readJsonFile } from "../files.ts";
 import type { Precision } from "../manifest.ts";
@@ -40,16 +40,18 @@ export async function addFromHub(
   options: AddFromHubOptions = {},
 ): Promise<StoredModel> {
   const { onDownload, onConvert, keep = false, ...rest } = options;
+  let kept = precisionNamed(spec.file);
   await using model = await HubModel.resolve(spec, {
     ...rest,
     onProgress: onDownload,
     async check(folder) {
       const file = join(folder, "config.json");
-      describe(await readJsonFile(file), file, { context: options.context });
+      const { packing } = describe(await readJsonFile(file), file, { context: options.context });
+      kept = precisionOf(packing);
     },
   });
   const called = basename(withoutPart(spec.file ?? spec.repo), ".gguf");
-  const { precision = precisionNamed(spec.file) } = options;
+  const { precision = kept } = options;
   const adding = {
     ...rest,
     precision,

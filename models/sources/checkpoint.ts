@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import type { Packing } from "../arch/mod.ts";
 import { modelError, reasonOf } from "../errors.ts";
 import { readJsonFile } from "../files.ts";
 import {
@@ -14,17 +15,16 @@ import {
   firstNotFinite,
   headerLength,
   isReadable,
-  MXFP4,
-  pairMxfp4,
   parseHeader,
-  type PlacedTensor,
   toFloat32,
 } from "./safetensors.ts";
-import { fromMxfp4, MXFP4_BLOCK, MXFP4_NAN, mxfp4AsQ8, type Mxfp4Bytes } from "./mxfp4.ts";
+import { packTensors } from "./packed.ts";
+import type { PackedRows, PlacedTensor, ReadBytes } from "./placed_tensor.ts";
 import {
   HASHED_WHOLE_BYTES,
   PIECE_BYTES,
   type QuantisedPiece,
+  type QuantisedTensor,
   type ReadOptions,
   type RowPiece,
   rowsIn,
@@ -37,6 +37,16 @@ const SINGLE = "model.safetensors";
 const HASH_BYTES = 4 << 20;
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+/** Options of {@linkcode Checkpoint.open}. */
+export interface CheckpointOptions {
+  /**
+   * Gives tensors other names than those in the files; those for which it gives none are left out.
+   */
+  nameOf?: (name: string) => string | undefined;
+  /** How weights are packed. @default none is */
+  packing?: Packing;
+}
 
 /**
  * An opened checkpoint folder. It reads ranges, never a whole file. Dispose of it to close the
@@ -58,14 +68,13 @@ export class Checkpoint implements WeightSource {
   }
 
   /**
-   * Opens the weight files and checks all their headers. `nameOf` gives tensors other names than
-   * those in the files; those for which it gives none are left out. Throws OrreryError `model/`:
+   * Opens the weight files and checks all their headers. Throws OrreryError `model/`:
    * `weights_missing`, `shard_missing`, `shard_name`, `tensor_missing`, `file_unreadable`,
    * `file_malformed`, `folder_unreadable`, `safetensors_header`, `safetensors_truncated`.
    */
   static async open(
     dir: string,
-    nameOf: (name: string) => string | undefined = (name) => name,
+    { nameOf = (name) => name, packing }: CheckpointOptions = {},
   ): Promise<Checkpoint> {
     const shards = await weightFiles(dir);
     const files = new Map<string, Deno.FsFile>();
@@ -92,108 +101,62 @@ export class Checkpoint implements WeightSource {
       for (const file of files.values()) file.close();
       throw error;
     }
-    pairMxfp4(tensors);
+    if (packing) packTensors(tensors, packing);
     return new Checkpoint(dir, tensors, files);
   }
 
   async *read(name: string, shape: number[], options: ReadOptions = {}): AsyncGenerator<RowPiece> {
     const tensor = this.check(name, shape);
-    if (tensor.dtype === MXFP4) {
-      for await (const { firstRow, rows, blocks } of this.#mxfp4(name, tensor, options)) {
-        yield { firstRow, rows, values: fromMxfp4(blocks) };
-      }
-      return;
-    }
     const { file: shard, dtype } = tensor;
-    const { rows: total, width: rowElements } = rowsIn(shape);
-    const rowBytes = rowElements * elementBytes(dtype);
-    const piece = Math.max(1, Math.floor((options.pieceBytes ?? PIECE_BYTES) / (rowElements * 4)));
-    const buffer = new Uint8Array(Math.min(piece, total) * rowBytes);
-    for (let firstRow = options.firstRow ?? 0; firstRow < total; firstRow += piece) {
-      options.signal?.throwIfAborted();
-      const rows = Math.min(piece, total - firstRow);
-      const bytes = buffer.subarray(0, rows * rowBytes);
-      await readAt(
-        this.#files.get(shard)!,
-        tensor.offset + firstRow * rowBytes,
-        bytes,
-        shard,
-        name,
-      );
-      const values = toFloat32(bytes, dtype);
+    const { width } = rowsIn(shape);
+    const packed = await tensor.packed?.open(this.#bytesOf, name);
+    for (const { firstRow, rows } of rowPieces(shape, options)) {
+      const values = packed
+        ? await packed.values(firstRow, rows)
+        : await this.#floats(tensor, firstRow * width, rows * width);
       const bad = firstNotFinite(values);
       if (bad >= 0) {
         throw modelError(
           "tensor_not_finite",
-          `${shard}, tensor ${name}: element ${firstRow * rowElements + bad} is ${
+          `${shard}, tensor ${name}: element ${firstRow * width + bad} is ${
             values[bad]
           }; the checkpoint is damaged`,
-          { file: shard, tensor: name, element: firstRow * rowElements + bad },
+          { file: shard, tensor: name, element: firstRow * width + bad, dtype },
         );
       }
       yield { firstRow, rows, values };
     }
   }
 
-  /** Reads the codes and scales of a tensor in MXFP4 as q8, which holds them exactly. */
+  /** Reads elements of a tensor that is not packed, as f32. */
+  async #floats(tensor: PlacedTensor, first: number, count: number): Promise<Float32Array> {
+    const size = elementBytes(tensor.dtype);
+    return toFloat32(await this.#bytesOf(tensor, first * size, count * size), tensor.dtype);
+  }
+
+  /** Reads codes and scales of a packed tensor, where a layout of ours holds them exactly. */
   quantised(
     name: string,
     shape: number[],
     format: "q4" | "q8",
     options: ReadOptions = {},
-  ): AsyncIterable<QuantisedPiece> | undefined {
-    const tensor = this.check(name, shape);
-    return tensor.dtype === MXFP4 && format === "q8"
-      ? this.#mxfp4AsQ8(name, tensor, options)
+  ): QuantisedTensor | undefined {
+    const { packed } = this.check(name, shape);
+    const block = packed?.exact(format);
+    return packed && block
+      ? {
+        block,
+        pieces: codePieces(() => packed.open(this.#bytesOf, name), { shape, format, options }),
+      }
       : undefined;
   }
 
-  async *#mxfp4AsQ8(
-    name: string,
-    tensor: PlacedTensor,
-    options: ReadOptions,
-  ): AsyncGenerator<QuantisedPiece> {
-    for await (const { firstRow, rows, blocks } of this.#mxfp4(name, tensor, options)) {
-      yield { firstRow, rows, ...mxfp4AsQ8(blocks) };
-    }
-  }
-
-  /** Reads whole rows of a tensor in MXFP4. Throws `tensor_not_finite` for a scale that is NaN. */
-  async *#mxfp4(
-    name: string,
-    { shape, file: shard, offset, scales }: PlacedTensor,
-    { pieceBytes = PIECE_BYTES, firstRow: from = 0, signal }: ReadOptions,
-  ): AsyncGenerator<{ firstRow: number; rows: number; blocks: Mxfp4Bytes }> {
-    const { rows: total, width } = rowsIn(shape);
-    const blocks = width / MXFP4_BLOCK;
-    const piece = Math.max(1, Math.floor(pieceBytes / (width * 4)));
-    const file = this.#files.get(shard)!;
-    for (let firstRow = from; firstRow < total; firstRow += piece) {
-      signal?.throwIfAborted();
-      const rows = Math.min(piece, total - firstRow);
-      const read = {
-        codes: new Uint8Array(rows * width / 2),
-        scales: new Uint8Array(rows * blocks),
-      };
-      await readAt(file, offset + firstRow * width / 2, read.codes, shard, name);
-      await readAt(
-        this.#files.get(scales!.file)!,
-        scales!.offset + firstRow * blocks,
-        read.scales,
-        scales!.file,
-        name,
-      );
-      if (read.scales.includes(MXFP4_NAN)) {
-        throw modelError(
-          "tensor_not_finite",
-          `${scales!.file}, tensor ${name}: a scale of the rows from ${firstRow} is NaN; the ` +
-            "checkpoint is damaged",
-          { file: scales!.file, tensor: name },
-        );
-      }
-      yield { firstRow, rows, blocks: read };
-    }
-  }
+  readonly #bytesOf: ReadBytes = async (tensor, from, bytes) => {
+    const into = new Uint8Array(bytes);
+    const { file } = tensor;
+    await readAt(this.#files.get(file)!, tensor.offset + from, into, file);
+    return into;
+  };
 
   /**
    * A hash that identifies the weights and config.json. Weight files up to 64 MiB count by content,
@@ -245,14 +208,39 @@ export class Checkpoint implements WeightSource {
         { file: tensor.file, tensor: name, shape: tensor.shape, expected: shape },
       );
     }
-    if (tensor.dtype !== MXFP4 && !isReadable(tensor.dtype)) {
+    if (!tensor.packed && !isReadable(tensor.dtype)) {
+      const why = tensor.unpacked ??
+        `dtype ${tensor.dtype} is not supported; F32, F16 and BF16 are`;
       throw modelError(
         "tensor_dtype",
-        `${tensor.file}, tensor ${name}: dtype ${tensor.dtype} is not supported; F32, F16 and BF16 are`,
+        `${tensor.file}, tensor ${name}: ${why}`,
         { file: tensor.file, tensor: name, dtype: tensor.dtype },
       );
     }
     return tensor;
+  }
+}
+
+/** Runs of whole rows of a tensor that are read at a time. */
+function* rowPieces(
+  shape: number[],
+  { pieceBytes = PIECE_BYTES, firstRow = 0, signal }: ReadOptions,
+): Generator<{ firstRow: number; rows: number }> {
+  const { rows: total, width } = rowsIn(shape);
+  const piece = Math.max(1, Math.floor(pieceBytes / (width * 4)));
+  for (let first = firstRow; first < total; first += piece) {
+    signal?.throwIfAborted();
+    yield { firstRow: first, rows: Math.min(piece, total - first) };
+  }
+}
+
+async function* codePieces(
+  open: () => Promise<PackedRows>,
+  { shape, format, options }: { shape: number[]; format: "q4" | "q8"; options: ReadOptions },
+): AsyncGenerator<QuantisedPiece> {
+  const packed = await open();
+  for (const { firstRow, rows } of rowPieces(shape, options)) {
+    yield { firstRow, rows, ...await packed.codes!(format, firstRow, rows) };
   }
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { halfValues } from "./safetensors.ts";
-import { DOUBLED, halfScale } from "./mxfp4.ts";
+import { DOUBLED, halfScale } from "./packed_mxfp4.ts";
 
 /** The f16 number at a byte position. */
 export function half(bytes: Uint8Array, at: number): number {

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import type { TensorPlan } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
-import type { Geometry, Precision } from "../manifest.ts";
+import { BLOCK, type Geometry, type Precision } from "../manifest.ts";
 import { ggufError, type GgufHeader, type GgufTensor } from "./gguf.ts";
 import { configOf, type RotationTables } from "./gguf_config.ts";
 import { familyOf, type GgufFamily } from "./gguf_families.ts";
@@ -21,6 +21,7 @@ import {
   HASHED_WHOLE_BYTES,
   PIECE_BYTES,
   type QuantisedPiece,
+  type QuantisedTensor,
   type ReadOptions,
   type RowPiece,
   rowsIn,
@@ -170,9 +171,11 @@ export class GgufModel implements WeightSource {
     shape: number[],
     format: "q4" | "q8",
     options: ReadOptions = {},
-  ): AsyncIterable<QuantisedPiece> | undefined {
+  ): QuantisedTensor | undefined {
     const tensor = this.check(name, shape);
-    return isCarried(tensor.gguf.type, format) ? this.#carried(tensor, format, options) : undefined;
+    return isCarried(tensor.gguf.type, format)
+      ? { block: BLOCK, pieces: this.#carried(tensor, format, options) }
+      : undefined;
   }
 
   async *#carried(

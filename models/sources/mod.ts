@@ -11,6 +11,7 @@ export { MAX_HEADER_BYTES } from "./safetensors.ts";
 export { PIECE_BYTES, rowsIn } from "./source.ts";
 export type {
   QuantisedPiece,
+  QuantisedTensor,
   ReadOptions,
   RowPiece,
   SourceTensor,

@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import { modelError } from "../errors.ts";
-import { MXFP4_BLOCK } from "./mxfp4.ts";
+import type { PlacedTensor } from "./placed_tensor.ts";
 import type { SourceTensor } from "./source.ts";
 
 /** Longest header that is read, in bytes (the limit of the reference implementation). */
@@ -14,7 +14,7 @@ export const MAX_HEADER_BYTES = 100_000_000;
 
 const ELEMENT_BYTES: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
 /** Types that are read as parts of others. */
-const PART_BYTES: Record<string, number> = { U8: 1 };
+const PART_BYTES: Record<string, number> = { U8: 1, I8: 1, F8_E4M3: 1, I32: 4 };
 const dimension = z.number().int().nonnegative().max(2 ** 40);
 const headerSchema = z.record(
   z.string(),
@@ -24,37 +24,6 @@ const headerSchema = z.record(
     data_offsets: z.tuple([dimension, dimension]),
   }),
 );
-
-/** A tensor and the position of its first byte in the file. */
-export interface PlacedTensor extends SourceTensor {
-  offset: number;
-  /** Of a tensor in MXFP4: the tensor with its scales. */
-  scales?: PlacedTensor;
-}
-
-/** Element type of {@linkcode pairMxfp4}. */
-export const MXFP4 = "MXFP4";
-
-/**
- * Adds a tensor X [.., in] of type `MXFP4` for each pair X_blocks [.., in / 32, 16] and X_scales [..,
- * in / 32] of bytes.
- */
-export function pairMxfp4(tensors: Map<string, PlacedTensor>): void {
-  for (const [name, codes] of [...tensors]) {
-    const stem = /^(.*)_blocks$/.exec(name)?.[1];
-    const scales = stem === undefined ? undefined : tensors.get(`${stem}_scales`);
-    if (!stem || !scales || codes.dtype !== "U8" || scales.dtype !== "U8") continue;
-    const blocks = scales.shape;
-    if (codes.shape.join() !== [...blocks, MXFP4_BLOCK / 2].join()) continue;
-    tensors.set(stem, {
-      ...codes,
-      dtype: MXFP4,
-      shape: [...blocks.slice(0, -1), blocks[blocks.length - 1] * MXFP4_BLOCK],
-      bytes: codes.bytes + scales.bytes,
-      scales,
-    });
-  }
-}
 
 /**
  * Bytes of the JSON header, from the file's first 8 bytes. Throws OrreryError

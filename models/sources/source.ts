@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Block } from "../manifest.ts";
+
 /** Default of {@linkcode ReadOptions.pieceBytes}: 8 MiB. */
 export const PIECE_BYTES = 8 << 20;
 
@@ -54,18 +56,27 @@ export interface ReadOptions {
 }
 
 /**
- * Some whole rows of a tensor in one of our quantised layouts (see `models/manifest.ts`),
- * symmetric, with codes as they stand in the file.
+ * Some whole rows of a tensor in one of our quantised layouts (see `models/manifest.ts`), with codes
+ * as they stand in the file.
  */
 export interface QuantisedPiece {
   /** Number of the first row, 0-based. */
   firstRow: number;
   /** Number of rows. */
   rows: number;
-  /** u8 [rows, blocks, 16 (q4) or 32 (q8)]. */
+  /** u8 [rows, blocks, block / 2 (q4) or block (q8)]. */
   codes: Uint8Array;
   /** f32 [rows, blocks]. */
   scales: Float32Array;
+  /** q4: u8 [rows, ceil(blocks / 2)]; undefined: all zero points are 8. */
+  zeros?: Uint8Array;
+}
+
+/** A tensor in one of our quantised layouts. */
+export interface QuantisedTensor {
+  /** Inputs that share a scale. */
+  block: Block;
+  pieces: AsyncIterable<QuantisedPiece>;
 }
 
 /**
@@ -94,5 +105,5 @@ export interface WeightSource extends AsyncDisposable {
     shape: number[],
     format: "q4" | "q8",
     options?: ReadOptions,
-  ): AsyncIterable<QuantisedPiece> | undefined;
+  ): QuantisedTensor | undefined;
 }

@@ -58,7 +58,7 @@ export interface GroupFormats {
   vocabulary: TensorFormat;
   /**
    * Inputs that share a scale, where they are a multiple of it. A tensor that is carried over from
-   * a quantised checkpoint has {@linkcode BLOCK}. @default as {@linkcode blockFor} says
+   * a quantised checkpoint has a block of its own. @default as {@linkcode blockFor} says
    */
   block?: Block;
 }
@@ -159,7 +159,7 @@ async function writeQuantised(
   const [outputs, inputs] = spec.shape;
   const as = format === "q4" ? "q4" : "q8";
   const carried = quantisedTensor(source, spec, as, { signal });
-  const block = carried ? BLOCK : blockOf(spec, as, options);
+  const block = carried?.block ?? blockOf(spec, as, options);
   const blocks = blocksOf(inputs, block);
   const rowBytes = blocks * (format === "q4" ? block / 2 : block);
   const factors = format === "q4" ? options.factors?.get(spec.key) : undefined;
@@ -174,15 +174,17 @@ async function writeQuantised(
   let codes = new Uint8Array();
   let asymmetric = false;
   const data = await begin(writer, outputs * rowBytes);
-  if (carried) {
-    for await (const piece of carried) {
-      scales.set(piece.scales, piece.firstRow * blocks);
-      await writer.write(piece.codes);
-      onWeights?.(piece.rows * inputs);
+  for await (const piece of carried?.pieces ?? []) {
+    scales.set(piece.scales, piece.firstRow * blocks);
+    if (piece.zeros) {
+      asymmetric = true;
+      zeros.set(piece.zeros, piece.firstRow * Math.ceil(blocks / 2));
     }
-    return { data, scales: await writePart(writer, bytesOf(scales)) };
+    await writer.write(piece.codes);
+    onWeights?.(piece.rows * inputs);
   }
-  for await (const { firstRow, rows, values } of readTensor(source, spec, { signal })) {
+  const pieces = carried ? [] : readTensor(source, spec, { signal });
+  for await (const { firstRow, rows, values } of pieces) {
     if (codes.length < rows * rowBytes) codes = new Uint8Array(rows * rowBytes);
     asymmetric = quantise(values, firstRow, { block, codes, scales, zeros }) || asymmetric;
     await writer.write(codes.subarray(0, rows * rowBytes));

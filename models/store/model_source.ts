@@ -8,6 +8,7 @@ import {
   describe,
   type Described,
   type DescribeOptions,
+  precisionOf,
   type TensorSpec,
   textTensorName,
 } from "../arch/mod.ts";
@@ -47,14 +48,18 @@ async function openFolder(folder: string, options: DescribeOptions): Promise<Mod
   const configFile = join(folder, "config.json");
   const described = describe(await readJsonFile(configFile), configFile, options);
   const texts = await readTextFiles(folder);
-  const weights = await Checkpoint.open(folder, described.textPart ? textTensorName : undefined);
+  const { packing } = described;
+  const weights = await Checkpoint.open(folder, {
+    packing,
+    ...(described.textPart && { nameOf: textTensorName }),
+  });
   return {
     path: folder,
     name: basename(folder),
     described: laidOut(await asTied(described, weights), weights),
     texts,
     weights,
-    precision: "q4",
+    precision: precisionOf(packing),
     fingerprint: () => weights.fingerprint(),
     [Symbol.asyncDispose]: () => weights[Symbol.asyncDispose](),
   };

@@ -10,6 +10,7 @@ import { transposeInto } from "../quantise.ts";
 import {
   PIECE_BYTES,
   type QuantisedPiece,
+  type QuantisedTensor,
   type ReadOptions,
   type RowPiece,
   rowsIn,
@@ -101,20 +102,24 @@ export function quantisedTensor(
   spec: TensorSpec,
   format: "q4" | "q8",
   options?: ReadOptions,
-): AsyncIterable<QuantisedPiece> | undefined {
+): QuantisedTensor | undefined {
   const all = partsOf(spec);
   if (all.some(({ transposed }) => transposed)) return undefined;
   const parts = all.map((part) => ({
     part,
-    pieces: source.quantised?.(
+    tensor: source.quantised?.(
       part.name,
       part.within?.shape ?? part.shape,
       format,
       startingAt(part, options),
     ),
   }));
-  if (parts.some(({ pieces }) => pieces === undefined)) return undefined;
-  return quantisedRows(parts as { part: SourceRows; pieces: AsyncIterable<QuantisedPiece> }[]);
+  const block = parts[0].tensor?.block;
+  if (!block || parts.some(({ tensor }) => tensor?.block !== block)) return undefined;
+  return {
+    block,
+    pieces: quantisedRows(parts.map(({ part, tensor }) => ({ part, pieces: tensor!.pieces }))),
+  };
 }
 
 async function* quantisedRows(
@@ -122,11 +127,14 @@ async function* quantisedRows(
 ): AsyncGenerator<QuantisedPiece> {
   for (const { part, pieces } of parts) {
     for await (const { piece, rows, firstRow } of chosen(pieces, part)) {
+      const some = <T extends Uint8Array | Float32Array>(all: T) =>
+        rowsOfArray(all, rows, all.length / piece.rows);
       yield {
         firstRow,
         rows: rows.count,
-        codes: rowsOfArray(piece.codes, rows, piece.codes.length / piece.rows),
-        scales: rowsOfArray(piece.scales, rows, piece.scales.length / piece.rows),
+        codes: some(piece.codes),
+        scales: some(piece.scales),
+        ...(piece.zeros && { zeros: some(piece.zeros) }),
       };
     }
   }

@@ -153,24 +153,27 @@ Deno.test("readTensor() and checkTensor() put rows of several tensors one after 
 Deno.test("quantisedTensor() gives the codes and scales of some rows, or nothing", async () => {
   const plain = source(12, none());
   assert.equal(quantisedTensor(plain, part(2, 3), "q8"), undefined);
+  const codes = Uint8Array.from({ length: 24 }, (_, i) => i);
+  const scales = Float32Array.from({ length: 12 }, (_, i) => i);
+  const zeros = Uint8Array.from({ length: 12 }, (_, i) => 100 + i);
   const quantised: WeightSource = {
     ...plain,
-    async *quantised() {
-      await Promise.resolve();
-      const codes = Uint8Array.from({ length: 24 }, (_, i) => i);
-      yield {
-        firstRow: 0,
-        rows: 12,
-        codes,
-        scales: Float32Array.from({ length: 12 }, (_, i) => i),
-      };
-    },
+    quantised: () => ({
+      block: 16,
+      pieces: (async function* () {
+        await Promise.resolve();
+        yield { firstRow: 0, rows: 12, codes, scales, zeros };
+      })(),
+    }),
   };
-  const pieces = await Array.fromAsync(quantisedTensor(quantised, part(2, 3), "q8")!);
+  const { block, pieces: some } = quantisedTensor(quantised, part(2, 3), "q4")!;
+  assert.equal(block, 16);
+  const pieces = await Array.fromAsync(some);
   assert.deepEqual(pieces, [{
     firstRow: 0,
     rows: 3,
     codes: Uint8Array.of(4, 5, 6, 7, 8, 9),
     scales: Float32Array.of(2, 3, 4),
+    zeros: Uint8Array.of(102, 103, 104),
   }]);
 });

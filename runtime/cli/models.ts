@@ -162,7 +162,7 @@ async function add(store: ModelStore, source: string, chosen: ModelsOptions): Pr
   const adding = {
     name,
     ...precisions,
-    // A GGUF file may hold more than q4, and is kept so where nobody asks for q4: calibrating is asking.
+    // A source that holds more than q4 is kept so where nobody asks for q4: calibrating is asking.
     ...(chosen.calibrate && {
       precision: precisions.precision ?? "q4",
       calibrate: await calibration(),
@@ -201,8 +201,8 @@ async function add(store: ModelStore, source: string, chosen: ModelsOptions): Pr
       : await store.add(source, { ...adding, onProgress: onConvert });
     progress.end();
     console.log(`${pc.green("added")} ${line(model)}`);
-    const isGguf = /\.gguf$/i.test(spec?.file ?? source);
-    if (isGguf && adding.precision === undefined) console.log(costOfPrecision(model));
+    const kept = /\.gguf$/i.test(spec?.file ?? source) || model.manifest.precision !== "q4";
+    if (kept && adding.precision === undefined) console.log(costOfPrecision(model));
     const from = chosen.data === DEFAULT_DATA ? "" : ` --data ${chosen.data}`;
     console.log(`serve it: ${PROGRAM} start --model ${model.manifest.name}${from}`);
     return exitCodes.ok;
@@ -351,7 +351,7 @@ function line({ manifest }: StoredModel): string {
 /** Bytes of a weight, roughly. */
 const WEIGHT_BYTES = { q4: 0.53, q4m: 0.72, q8: 1.03, f16: 2, f32: 4 } as const;
 
-/** What the precision of a GGUF file's model costs, and which other one there is. */
+/** What keeping the precision of a GGUF file or a quantised folder costs, and which other one there is. */
 function costOfPrecision({ manifest }: StoredModel): string {
   const { precision } = manifest;
   const [other, effect] = precision === "q4"

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { fromMxfp4, mxfp4AsQ8 } from "./mxfp4.ts";
-import { pairMxfp4, type PlacedTensor } from "./safetensors.ts";
+import { fromMxfp4, mxfp4AsQ8, packMxfp4 } from "./packed_mxfp4.ts";
+import type { PlacedTensor } from "./placed_tensor.ts";
 
 const codes = Uint8Array.from({ length: 16 }, (_, i) => (2 * i % 16) | ((2 * i + 1) % 16) << 4);
 
@@ -21,7 +21,7 @@ Deno.test("mxfp4AsQ8() holds the values exactly, at the smallest and largest sca
   }
 });
 
-Deno.test("pairMxfp4() pairs blocks with scales of their shape only", () => {
+Deno.test("packMxfp4() pairs blocks with scales of their shape only", () => {
   const at = (dtype: string, shape: number[]): PlacedTensor => {
     return { dtype, shape, file: "f", bytes: shape.reduce((a, b) => a * b), offset: 8 };
   };
@@ -33,7 +33,7 @@ Deno.test("pairMxfp4() pairs blocks with scales of their shape only", () => {
     ["c_blocks", at("BF16", [2, 16])],
     ["c_scales", at("BF16", [2])],
   ]);
-  pairMxfp4(tensors);
+  packMxfp4(tensors);
   assert.deepEqual(tensors.get("a")?.shape, [2, 3, 128]);
   assert.equal(tensors.get("a")?.bytes, 24 * 17);
   assert.deepEqual([tensors.has("b"), tensors.has("c")], [false, false]);
