@@ -1,9 +1,9 @@
 /**
- * Stages with ONNX Runtime that are lost and replaced in place: tokens and log-probabilities are
- * those of a pipeline that lost nothing.
+ * Stages with ONNX Runtime that are lost and replaced in place, or whose engine refuses a frame:
+ * tokens and log-probabilities are those of a pipeline that lost nothing.
  */
 import assert from "node:assert/strict";
-import { samplingSchema, type StageEngine } from "../actors/mod.ts";
+import { OrreryError, samplingSchema, type StageEngine } from "../actors/mod.ts";
 import { buildStageGraph } from "../models/mod.ts";
 import { evenSplit } from "../planner/mod.ts";
 import { loadEngine } from "../runtime/engine/mod.ts";
@@ -26,15 +26,37 @@ const prompt = (length: number, salt?: number) =>
 /** Loads a stage of these layers. */
 type Load = (firstLayer: number, lastLayer: number) => Promise<StageEngine>;
 
-/** Compares answers of three stages, of which some are lost, with those of three that stay. */
+/**
+ * Engines that refuse one of their frames, with this number from 0, as a library may that finds
+ * something wrong; the stage then loads another one.
+ */
+function refusing(number: number): (engine: StageEngine) => StageEngine {
+  const error = { group: "engine", code: "engine_failed", message: "it is refused" };
+  let frames = 0;
+  return (engine) => {
+    const run = engine.run.bind(engine);
+    engine.run = (frame, signal) =>
+      frames++ === number ? Promise.reject(new OrreryError(error)) : run(frame, signal);
+    return engine;
+  };
+}
+
+/**
+ * Compares answers of three stages, of which some are lost or the middle one refuses a frame, with
+ * those of three that stay.
+ */
 async function assertSameWithout(load: Load, layers: number, losses: number[][]): Promise<void> {
   const ranges = evenSplit(layers, 3);
-  const answers = async (lost: number[]): Promise<Answers> => {
+  const answers = async (lost: number[], refused?: number): Promise<Answers> => {
+    const refuse = refused === undefined ? undefined : refusing(refused);
     await using world = new RebuildWorld({
       stages: 3,
       wire: "f32",
       capacityRows: 512,
-      load: (i): Promise<StageEngine> => load(ranges[i].first, ranges[i].last),
+      load: async (i): Promise<StageEngine> => {
+        const engine = await load(ranges[i].first, ranges[i].last);
+        return refuse && i === 1 ? refuse(engine) : engine;
+      },
     });
     const backups = new Map<number, string>();
     for (const stage of lost) backups.set(stage, await world.backup(stage));
@@ -43,21 +65,29 @@ async function assertSameWithout(load: Load, layers: number, losses: number[][])
       { prompt: prompt(70), sampling: samplingSchema.parse({ top_logprobs: 3 }) },
       { prompt: prompt(33, 1), sampling },
     ];
-    return await world.answers(prompts, {
+    const given = await world.answers(prompts, {
       count: TOKENS,
       at: BEFORE,
       act: () => lost.length > 0 ? world.lose(backups) : undefined,
     });
+    const { rebuilds } = await world.stats();
+    assert.equal(rebuilds, lost.length > 0 || refused !== undefined ? 1 : 0);
+    return given;
   };
   const expected = await answers([]);
   assert.ok(new Set(expected.flat().map(({ token }) => token)).size > 10);
-  for (const lost of losses) {
-    const found = await answers(lost);
+  const others: [lost: number[], refused?: number][] = [
+    ...losses.map((lost): [number[]] => [lost]),
+    [[], 1],
+    [[], BEFORE],
+  ];
+  for (const [lost, refused] of others) {
+    const found = await answers(lost, refused);
     for (const [i, answer] of found.entries()) {
       assert.deepEqual(
         answer.map(({ token }) => token),
         expected[i].map(({ token }) => token),
-        `without stages ${lost}`,
+        refused === undefined ? `without stages ${lost}` : `frame ${refused} is refused`,
       );
       for (const [k, { top }] of answer.entries()) {
         for (const [j, [token, logprob]] of top!.entries()) {
@@ -70,7 +100,7 @@ async function assertSameWithout(load: Load, layers: number, losses: number[][])
   }
 }
 
-Deno.test("arbiterActor.replaced gives the tokens and log-probabilities of a pipeline that lost nothing, with ONNX Runtime in f32", async () => {
+Deno.test("arbiterActor.replaced and arbiterActor.failed give the tokens and log-probabilities of a pipeline that lost nothing, with ONNX Runtime in f32", async () => {
   await using fixture = await Fixture.make({ layers: 6 });
   await assertSameWithout((first, last) => fixture.engine(first, last), 6, [
     [0],

@@ -11,7 +11,8 @@
  * - parts of the LM head: `ort_head.ts`, `partial.ts`
  * - the memory of rows: `kv_arenas.ts`, `kv_arena.ts`, `slots.ts`, `near_slots.ts`,
  *   `recurrent_states.ts`
- * - inputs of the graph: `mask.ts`, `convolution_taps.ts`; names in `models/graph/contract.ts`
+ * - inputs of the graph: `mask.ts`, `row_counts.ts`, `convolution_taps.ts`; names in
+ *   `models/graph/contract.ts`
  * - from logits to a token: `wanted_rows.ts`, `sampler.ts`, `candidates.ts`, `weights.ts`
  * - ONNX Runtime: `ort.ts`, `session_chain.ts`, `library.ts`, `threads.ts`, `mapped_weights.ts`,
  *   `huge_pages.ts`

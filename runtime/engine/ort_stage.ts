@@ -28,6 +28,7 @@ import { convolutionTaps, slotIndices } from "./convolution_taps.ts";
 import { attentionBias, nearBias, windowBias } from "./mask.ts";
 import { int64Tensor, OrtTensor, type OrtTensors } from "./ort.ts";
 import type { LoadedStage } from "./queued_engine.ts";
+import { RowCounts } from "./row_counts.ts";
 import { SessionChain } from "./session_chain.ts";
 import { nodeTime, type TimedRun } from "./shared_time.ts";
 import type { Slots } from "./slots.ts";
@@ -80,6 +81,10 @@ export class OrtStage implements LoadedStage {
   #bias = new Float32Array(0);
   #windowBias = new Float32Array(0);
   #logits = new Float32Array(0);
+  /** Numbers of rows of the frame that runs. */
+  readonly #counts = new RowCounts();
+  /** A frame runs: it has the buffers. */
+  #running = false;
 
   private constructor(load: LoadRequest, sessions: SessionChain) {
     this.#load = load;
@@ -125,19 +130,25 @@ export class OrtStage implements LoadedStage {
   /** Frees the arenas and the sessions. */
   dispose(): void {
     this.#arenas.clear();
+    this.#counts.release();
     this.#sessions.release();
   }
 
   /**
    * Runs a frame, see `StageEngine.run`. A frame that is refused changes nothing; a frame that
-   * fails while it is computed leaves no rows behind.
+   * fails while it is computed leaves no rows behind. Throws `engine_failed` while another one runs.
    */
   async run(frame: Frame): Promise<StageOutput> {
+    if (this.#running) {
+      throw engineError("engine_failed", "a frame began while another one ran in the same stage");
+    }
+    this.#running = true;
     const timed = nodeTime.begin();
     try {
       return await this.#run(frame, timed);
     } finally {
       timed.end();
+      this.#running = false;
     }
   }
 
@@ -260,14 +271,16 @@ export class OrtStage implements LoadedStage {
     results: OrtTensors,
   ): Promise<void> {
     try {
-      await this.#sessions.run({ ...feeds, ...view.feeds }, { ...results, ...view.fetches }, {
-        rows,
-        width: this.#load.geometry.hidden,
-      });
+      await this.#sessions.run(
+        { ...feeds, ...view.feeds, ...this.#counts.feeds },
+        { ...results, ...view.fetches },
+        { rows, width: this.#load.geometry.hidden },
+      );
     } catch (cause) {
+      const changed = this.#counts.changed();
       throw engineError(
         "engine_failed",
-        `ONNX Runtime refused a frame: ${reason(cause)}`,
+        `ONNX Runtime refused a frame: ${reason(cause)}${changed ? ` (${changed})` : ""}`,
         {},
         cause,
       );
@@ -296,13 +309,11 @@ export class OrtStage implements LoadedStage {
       const windowed = near
         ? nearBias(arena.slots, arena.near!, { base: rows.base, rows: n, window, ...near, out })
         : windowBias(arena.slots, rows.base, n, { window, bias, first, out });
-      const seen = near?.total ?? total;
-      biases.window_bias = new OrtTensor("float32", windowed, [1, 1, n, seen]);
-      biases.window_past_rows = new OrtTensor("int32", Int32Array.of(seen - 1), [1]);
-      biases.window_total_rows = new OrtTensor("int32", Int32Array.of(seen), []);
+      biases.window_bias = new OrtTensor("float32", windowed, [1, 1, n, near?.total ?? total]);
       if (windowed !== bias) this.#windowBias = nextBuffer(windowed, this.#windowBias);
     }
     this.#bias = nextBuffer(bias, this.#bias);
+    this.#counts.set(total, near?.total);
     return {
       ...biases,
       ...(graph.kernel !== undefined && convolutionFeeds(arena.slots, rows, first, graph.kernel)),
@@ -310,8 +321,6 @@ export class OrtStage implements LoadedStage {
         ? { tokens: int64Tensor(rows.tokens, [1, n]) }
         : { hidden: new OrtTensor("float32", hidden!, [1, n, geometry.hidden]) }),
       positions: int64Tensor(rows.positions, [1, n]),
-      past_rows: new OrtTensor("int32", Int32Array.of(total - 1), [1]),
-      total_rows: new OrtTensor("int32", Int32Array.of(total), []),
       ...(graph.last ? { want: int64Tensor(rows.want, [rows.want.length]) } : {}),
     };
   }
