@@ -69,7 +69,9 @@ Deno.test("profileModel() makes up weights at any precision, when the model's ow
         const profile = await profileModel({ manifest: elsewhere, ...options });
         assert.equal(profile.synthetic, true);
         assert.equal(profile.key.precision, precision);
-        assert.ok(profile.layer.seconds.at(-1)![0] > 0);
+        // Of a layer as small as this the difference of two stages may be 0 on a busy machine.
+        assert.deepEqual(profile.layer.rows, [1, 4, 64]);
+        assert.ok(profile.layer.seconds.flat().every((s) => s >= 0 && s < 10));
         assert.deepEqual([...Deno.readDirSync(`${data}/profiles`)], [], "made-up weights are gone");
       });
     }
