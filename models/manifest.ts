@@ -268,6 +268,11 @@ export const geometrySchema = exactly({
      */
     beside: exactly({ state: z.number(), attention: z.number() }).optional(),
   }).optional(),
+  /**
+   * Layers of which one half stands alone: a mixer (attention, a convolution or a recurrence) without
+   * an MLP, or an MLP, or experts, without a mixer. @default all layers have both
+   */
+  alone: exactly({ mixer: layerNumbers, mlp: layerNumbers }).optional(),
   mlp: exactly({
     /**
      * Activation function of the gate; `gelu_tanh` is GELU by its tanh formula, `relu2` the square

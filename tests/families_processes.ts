@@ -1,7 +1,7 @@
 /**
  * Families whose layers keep more or less than keys and values of all rows, on real nodes: layers with a
- * window, a recurrent state, a convolution or latent attention. One node and three give the same texts, plain, with
- * drafts and side by side, and go on with the same text when a node is killed.
+ * window, a recurrent state, a convolution or latent attention, or which are MLPs alone. One node and three give the
+ * same texts, plain, with drafts and side by side, and go on with the same text when a node is killed.
  */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { trimTokenizer, writeTinyCheckpoint } from "./support/tiny_checkpoint.ts
 /** Fixtures with three layers or more. */
 const FAMILIES = [
   ...["gemma3", "mistral", "granite4_states", "falcon_h1", "qwen3_next", "lfm2_moe"],
-  "deepseek_v3",
+  ...["deepseek_v3", "nemotron_h", "mamba2"],
 ];
 /** Positions that the nodes serve: the fixtures state 128. */
 const CONTEXT = 2_048;

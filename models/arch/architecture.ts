@@ -57,6 +57,8 @@ export interface Architecture {
    * Fields of config.json whose default in transformers differs from Llama's, with that default.
    */
   readonly defaults: Readonly<Record<string, unknown>>;
+  /** Absent fields of a config.json that follow from those that are `stated`. @default none */
+  derived?(stated: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
   /** Settings of this configuration that are not supported, in words; empty: all are supported. */
   unsupported(config: ModelConfig): string[];
   /**

@@ -14,6 +14,7 @@ import { decoderTensors } from "./tensors.ts";
 /** Optional fields of a geometry: where a model differs from Llama. */
 export type Traits = Pick<
   Geometry,
+  | "alone"
   | "attention"
   | "convolution"
   | "embedding_scale"
@@ -35,14 +36,21 @@ export interface DecoderFamily {
   classes: readonly string[];
   /** See {@linkcode Architecture.defaults}. */
   defaults?: Readonly<Record<string, unknown>>;
+  /** See {@linkcode Architecture.derived}. @default none */
+  derived?: Architecture["derived"];
   /** Activation of the MLP in this family, under its name in config.json. @default "silu" */
   activation?: "silu" | "gelu_pytorch_tanh" | "gelu_new" | "relu2";
   /** Field of config.json with the width of the MLP, or of one expert. @default "intermediate_size" */
   widthField?: "intermediate_size" | "moe_intermediate_size";
   /** Field of config.json that names the activation. @default "hidden_act" */
-  activationField?: "hidden_act" | "hidden_activation";
+  activationField?: "hidden_act" | "hidden_activation" | "mlp_hidden_act";
   /** Field of config.json with the epsilon of norms. @default "rms_norm_eps" */
-  epsilonField?: "rms_norm_eps" | "layer_norm_eps" | "norm_epsilon" | "norm_eps";
+  epsilonField?:
+    | "rms_norm_eps"
+    | "layer_norm_eps"
+    | "layer_norm_epsilon"
+    | "norm_epsilon"
+    | "norm_eps";
   /**
    * Whether `partial_rotary_factor` counts; transformers ignores it in the other families.
    * @default false
@@ -86,6 +94,7 @@ export function decoder(family: DecoderFamily): Architecture {
   return {
     classes: family.classes,
     defaults: family.defaults ?? {},
+    derived: family.derived,
 
     unsupported(config: ModelConfig): string[] {
       const found: string[] = [];

@@ -24,9 +24,11 @@ import { lfm2, lfm2Moe } from "./lfm2.ts";
 import { llama } from "./llama.ts";
 import { minicpm, minicpm3 } from "./minicpm.ts";
 import { ministral, ministral3, mistral } from "./mistral.ts";
+import { mamba2 } from "./mamba2.ts";
 import { mixtral } from "./mixtral.ts";
 import { withClass } from "./model_types.ts";
 import { nemotron } from "./nemotron.ts";
+import { nemotronH } from "./nemotron_h.ts";
 import { olmo2, olmo3, olmoe } from "./olmo.ts";
 import { phi, phi3 } from "./phi.ts";
 import { qwen2, qwen2Moe, qwen3, qwen3Moe } from "./qwen.ts";
@@ -91,6 +93,8 @@ const KNOWN: readonly Architecture[] = [
   qwen35,
   qwen3Next,
   qwen35Moe,
+  nemotronH,
+  mamba2,
 ];
 
 /** Hugging Face classes that are supported. */
@@ -155,7 +159,8 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
     );
   }
   const family = KNOWN.find(({ classes }) => Array.isArray(named) && classes.includes(named[0]));
-  const config = parseConfig(json, file, family?.defaults);
+  const derived = family?.derived?.(json as Record<string, unknown>);
+  const config = parseConfig(json, file, { ...family?.defaults, ...derived });
   const architecture = family!; // `parseConfig` refuses a config.json that names no class
   const name = config.architectures[0];
   checkRotation(config, file);
@@ -269,6 +274,7 @@ function checkGeometry(geometry: Geometry, file: string): void {
       `${heads} heads cannot share ${kv_heads} key-value heads evenly`,
     );
   }
+  if (rope.skipped_layers?.length === geometry.layers) return; // nothing is rotated
   const dims = rope.dims ?? head_dim;
   if (dims < 2 || dims % 2 !== 0) {
     const field = geometry.attention?.latent

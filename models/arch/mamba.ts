@@ -4,7 +4,7 @@
  * @module
  */
 import type { Geometry } from "../manifest.ts";
-import type { TensorPlan } from "./architecture.ts";
+import type { TensorPlan, TensorSpec } from "./architecture.ts";
 import type { ModelConfig } from "./config.ts";
 import { decoderTensors, type LayerNames } from "./tensors.ts";
 
@@ -38,6 +38,47 @@ export function feedForwardTensors(geometry: Geometry): TensorPlan {
   return decoderTensors(geometry, FEED_FORWARD, "model.final_layernorm.weight");
 }
 
+/**
+ * The plan under the names that Mamba has for what stands around its layers, whose one half has one
+ * name and one norm, whatever it is.
+ */
+export function inBackbone(plan: TensorPlan): TensorPlan {
+  const named = (name: string) =>
+    name.replace("model.embed_tokens.", "backbone.embeddings.")
+      .replace("model.norm_f.", "backbone.norm_f.").replace(/^model\./, "backbone.");
+  const renamed = (spec: TensorSpec): TensorSpec => ({
+    ...spec,
+    name: named(spec.name),
+    ...(spec.stacked && {
+      stacked: spec.stacked.map((part) => ({ ...part, name: named(part.name) })),
+    }),
+  });
+  return {
+    embedding: plan.embedding.map(renamed),
+    layers: plan.layers.map((specs) => specs.map(renamed)),
+    head: plan.head.map(renamed),
+  };
+}
+
+/** Names of a recurrence that is the one half of its layer. */
+export const MIXER_NAMES: LayerNames = {
+  "attn_norm": "norm.weight",
+  ...Object.fromEntries(
+    Object.entries({
+      in: "in_proj.weight",
+      in_bias: "in_proj.bias",
+      kernel: "conv1d.weight",
+      kernel_bias: "conv1d.bias",
+      step_bias: "dt_bias",
+      decay: "A_log",
+      skip: "D",
+      norm: "norm.weight",
+      out: "out_proj.weight",
+      out_bias: "out_proj.bias",
+    }).map(([key, name]) => [`state.${key}`, `mixer.${name}`]),
+  ),
+};
+
 /** The recurrence of these layers (0-based), whose heads are together `width` wide. */
 export function mambaRecurrence(config: ModelConfig, layers: number[], width: number): Recurrence {
   const heads = config.mamba_n_heads!;
@@ -64,7 +105,6 @@ export function unsupportedMamba(
   { heads, head_dim, groups }: Recurrence,
   { width, expected }: { width: number; expected: string },
 ): string[] {
-  const [least, most] = config.time_step_limit ?? [0, Infinity];
   return [
     ...(heads * head_dim === width
       ? []
@@ -72,6 +112,14 @@ export function unsupportedMamba(
     ...(heads % groups === 0
       ? []
       : [`mamba_n_groups ${groups} (supported: a divisor of mamba_n_heads ${heads})`]),
+    ...unsupportedSteps(config),
+  ];
+}
+
+/** Limits of the steps, in words; empty: there are none. */
+export function unsupportedSteps({ time_step_limit }: ModelConfig): string[] {
+  const [least, most] = time_step_limit ?? [0, Infinity];
+  return [
     ...(least === 0 && most === Infinity
       ? []
       : [`time_step_limit ${least}, ${most} (supported: none)`]),

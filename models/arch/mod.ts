@@ -18,6 +18,8 @@ export {
   hasAttention,
   hasConvolution,
   hasExperts,
+  hasMixer,
+  hasMlp,
   hasRecurrence,
   layerTensors,
   recurrenceChannels,

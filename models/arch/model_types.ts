@@ -59,6 +59,8 @@ const CLASSES: Readonly<Record<string, string>> = {
   qwen3_next: "Qwen3NextForCausalLM",
   qwen3_5_text: "Qwen3_5ForCausalLM",
   qwen3_5: "Qwen3_5ForConditionalGeneration",
+  nemotron_h: "NemotronHForCausalLM",
+  mamba2: "Mamba2ForCausalLM",
   qwen3_5_moe_text: "Qwen3_5MoeForCausalLM",
   qwen3_5_moe: "Qwen3_5MoeForConditionalGeneration",
 };

@@ -91,13 +91,14 @@ export function layerTensors(
   const { experts } = geometry;
   const before = norms?.before !== false;
   const gated = mlp?.gated !== false;
-  const dense = !hasExperts(geometry, layer);
+  const sparse = hasExperts(geometry, layer);
+  const dense = hasMlp(geometry, layer) && !sparse;
   const width = experts?.dense && dense ? experts.dense.intermediate : intermediate;
   const convolved = hasConvolution(geometry, layer);
   const recurrent = hasRecurrence(geometry, layer);
   const attends = hasAttention(geometry, layer);
   const shapes: Record<string, number[]> = {
-    ...(before && { "attn_norm": [hidden] }),
+    ...(before && hasMixer(geometry, layer) && { "attn_norm": [hidden] }),
     ...(convolved && convolutionShapes(geometry)),
     ...(recurrent && recurrenceShapes(geometry)),
     ...(attends && attention?.latent && latentShapes(geometry)),
@@ -108,10 +109,10 @@ export function layerTensors(
       "attn.o": [hidden, heads * head_dim],
       ...(attention?.gate && { "attn.gate": [heads * head_dim, hidden] }),
     }),
-    ...(before && !parallel && { "mlp_norm": [hidden] }),
+    ...(before && !parallel && (dense || sparse) && { "mlp_norm": [hidden] }),
     ...(dense && gated && { "mlp.gate": [width, hidden] }),
     ...(dense && { "mlp.up": [width, hidden], "mlp.down": [hidden, width] }),
-    ...(!dense && expertShapes(geometry)),
+    ...(sparse && expertShapes(geometry)),
   };
   if (norms?.bias) {
     for (const key of ["attn_norm", "mlp_norm"]) if (shapes[key]) shapes[`${key}_bias`] = [hidden];
@@ -151,9 +152,18 @@ export function layerTensors(
   );
 }
 
+/** Whether the layer (0-based) has attention, a convolution or a recurrence. */
+export const hasMixer = ({ alone }: Geometry, layer: number): boolean =>
+  !alone?.mlp.includes(layer);
+
+/** Whether the layer (0-based) has an MLP or a mixture of experts. */
+export const hasMlp = ({ alone }: Geometry, layer: number): boolean =>
+  !alone?.mixer.includes(layer);
+
 /** Whether the layer (0-based) has a mixture of experts and not one MLP. */
-export const hasExperts = ({ experts }: Geometry, layer: number): boolean =>
-  experts !== undefined && !experts.dense?.layers.includes(layer);
+export const hasExperts = (geometry: Geometry, layer: number): boolean =>
+  geometry.experts !== undefined && hasMlp(geometry, layer) &&
+  !geometry.experts.dense?.layers.includes(layer);
 
 /** Whether the layer (0-based) has a convolution in place of attention. */
 export const hasConvolution = ({ convolution }: Geometry, layer: number): boolean =>
@@ -165,7 +175,7 @@ export const hasRecurrence = ({ recurrence }: Geometry, layer: number): boolean 
 
 /** Whether the layer (0-based) has attention, be it beside a recurrent state. */
 export const hasAttention = (geometry: Geometry, layer: number): boolean =>
-  !hasConvolution(geometry, layer) &&
+  hasMixer(geometry, layer) && !hasConvolution(geometry, layer) &&
   (!hasRecurrence(geometry, layer) || geometry.recurrence!.beside !== undefined);
 
 /** Parts of attention with a bias where it has some. */
@@ -241,17 +251,17 @@ function expertShapes(
   { hidden, intermediate, experts, mlp }: Geometry,
 ): Record<string, number[]> {
   const { count, bias, correction, shared } = experts!;
-  const outputs = { gate: intermediate, up: intermediate, down: hidden };
+  const first = mlp?.gated === false ? ["up"] : ["gate", "up"];
   const shapes: Record<string, number[]> = { "mlp.router": [count, hidden] };
   if (bias) shapes["mlp.router_bias"] = [count];
   if (correction) shapes["mlp.router_correction"] = [count];
-  for (const [part, rows] of Object.entries(outputs)) {
-    const inputs = part === "down" ? intermediate : hidden;
+  for (const part of [...first, "down"]) {
+    const [rows, inputs] = part === "down" ? [hidden, intermediate] : [intermediate, hidden];
     shapes[`mlp.experts.${part}`] = [count * rows, inputs];
     if (mlp?.bias) shapes[`mlp.experts.${part}_bias`] = [count * rows];
   }
   if (shared) {
-    for (const part of ["gate", "up"]) shapes[`mlp.shared.${part}`] = [shared.intermediate, hidden];
+    for (const part of first) shapes[`mlp.shared.${part}`] = [shared.intermediate, hidden];
     shapes["mlp.shared.down"] = [hidden, shared.intermediate];
     if (shared.weighed) shapes["mlp.shared.router"] = [1, hidden];
   }

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { gated } from "./activation.ts";
+import { activated, gated } from "./activation.ts";
 import {
   addend,
   linear,
@@ -30,8 +30,8 @@ export interface ExpertWeights {
   routerBias?: Weight;
   /** Added to the scores for the choice alone [experts]; f32. */
   correction?: Weight;
-  /** [experts * I, H] */
-  gate: Projections;
+  /** [experts * I, H]; undefined: the activation is that of `up`. */
+  gate?: Projections;
   /** [experts * I, H] */
   up: Projections;
   /** [experts * H, I] */
@@ -284,7 +284,9 @@ function expertBranch(
   };
   const project = (input: Value, name: string, { weight, bias }: Projections): Value =>
     rowProduct(stage, `${path}/${name}_proj`, input, own(weight), { bias: bias && own(bias) });
-  const product = gated(stage, path, project(x, "gate", gate), project(x, "up", up));
+  const product = gate
+    ? gated(stage, path, project(x, "gate", gate), project(x, "up", up))
+    : activated(stage, path, project(x, "up", up));
   const output = project(product, "down", down);
   graph.output(output, "f32", [`${path}/rows`, hidden]);
   if (inner !== undefined) graph.output(product, "f32", [`${path}/rows`, inner]);

@@ -7,6 +7,7 @@ import {
   hasAttention,
   hasConvolution,
   hasExperts,
+  hasMlp,
   hasRecurrence,
   layerTensors,
 } from "../arch/mod.ts";
@@ -72,7 +73,7 @@ export interface Layer {
  *                             o_proj -[+bias]-[attn_after_norm]-[*]----'       [mlp_after_norm]-[*]---> update
  *
  * A layer with a convolution (convolution.ts) or a recurrence (recurrence.ts) has that in place of attention. In a mixture of experts (experts.ts) a router stands beside the gates and chooses for each row
- * which of several MLPs compute it. Where attention and MLP are parallel, there is no mlp_norm: the MLP reads the rows of attn_norm,
+ * which of several MLPs compute it. Either half may be missing. Where attention and MLP are parallel, there is no mlp_norm: the MLP reads the rows of attn_norm,
  * and the update is the sum of both.
  */
 export function addLayer(
@@ -128,7 +129,9 @@ export function addLayer(
   /** The MLP beside the experts, weighed by its gate if it has one. */
   const shared = (x: Value): Value => {
     const part = `${path}/mlp/shared`;
-    const product = gated(stage, part, project(x, "mlp.shared.gate"), project(x, "mlp.shared.up"));
+    const gate = specs.has("mlp.shared.gate") ? project(x, "mlp.shared.gate") : undefined;
+    const up = project(x, "mlp.shared.up");
+    const product = gate ? gated(stage, part, gate, up) : activated(stage, part, up);
     const output = project(product, "mlp.shared.down");
     const router = optional("mlp.shared.router");
     if (!router) return output;
@@ -139,12 +142,13 @@ export function addLayer(
   };
   const mlp = (x: Value): Value => {
     if (hasExperts(geometry, number)) {
-      for (const key of ["mlp.experts.gate", "mlp.experts.up"]) note(x, key);
+      for (const key of ["mlp.experts.gate", "mlp.experts.up"]) if (specs.has(key)) note(x, key);
+      const gate = optional("mlp.experts.gate");
       const experts = {
         router: weight("mlp.router"),
         routerBias: optional("mlp.router_bias"),
         correction: optional("mlp.router_correction"),
-        gate: { weight: weight("mlp.experts.gate"), bias: optional("mlp.experts.gate_bias") },
+        gate: gate && { weight: gate, bias: optional("mlp.experts.gate_bias") },
         up: { weight: weight("mlp.experts.up"), bias: optional("mlp.experts.up_bias") },
         down: { weight: weight("mlp.experts.down"), bias: optional("mlp.experts.down_bias") },
       };
@@ -219,6 +223,14 @@ export function addLayer(
   if (hasRecurrence(geometry, number)) mixers.push(["state.out", recurred, beside?.state]);
   if (hasAttention(geometry, number)) mixers.push(["attn.o", attended, beside?.attention]);
 
+  if (mixers.length === 0) {
+    const { residual, update } = stream;
+    const [before, added] = pick
+      ? [pick(residual, `${path}/residual/want`), update && pick(update, `${path}/update/want`)]
+      : [residual, update];
+    const { normed, sum } = begin(before, added, "mlp_norm");
+    return { residual: sum, update: mlp(normed) };
+  }
   let { normed, sum } = begin(stream.residual, stream.update, "attn_norm");
   let mixed = mixers.map(([, mix]) => mix(normed));
   if (pick) {
@@ -235,6 +247,7 @@ export function addLayer(
     const update = graph.node("Add", `${path}/parallel/Add`, [attn, mlp(normed)]);
     return { residual: sum, update };
   }
+  if (!hasMlp(geometry, number)) return { residual: sum, update: attn };
   ({ normed, sum } = begin(sum, attn, "mlp_norm"));
   return { residual: sum, update: mlp(normed) };
 }

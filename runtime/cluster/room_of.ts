@@ -21,7 +21,9 @@ export function roomOf(
   bytes: number,
 ): KvRoom {
   if (window === undefined && !recurrence) {
-    return { rows: Math.floor(bytes / kvBytesPerRow), bytes };
+    // A stage of MLPs alone keeps nothing of a row.
+    const rows = kvBytesPerRow === 0 ? MOST_ROWS : Math.floor(bytes / kvBytesPerRow);
+    return { rows, bytes };
   }
   const taken = (rows: number) =>
     (kvBytesPerRow - windowedBytesPerRow) * rows +

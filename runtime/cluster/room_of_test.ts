@@ -14,6 +14,10 @@ Deno.test("roomOf() counts the rows that windowed layers keep", () => {
   assert.ok(roomOf(all, 24_000_000).rows > 60_000);
 });
 
+Deno.test("roomOf() tells a finite number of rows of a stage that keeps nothing of them", () => {
+  assert.deepEqual(roomOf({ kvBytesPerRow: 0 }, 0), { rows: 2 ** 30, bytes: 0 });
+});
+
 Deno.test("roomOf() counts recurrent states beside the rows", () => {
   const states = [{ past: "p", present: "q", dims: [4, 16, 32] as [number, number, number] }];
   const stage = { kvBytesPerRow: 1000, recurrence: { kernel: 4, states } };

@@ -103,7 +103,7 @@ export class KvArena {
   /** Those of them whose rows stand in the slots of the arena, and those with near slots. */
   readonly #far: readonly Cache[];
   readonly #nearCaches: readonly Cache[];
-  /** How many of them, at the end, are those of the last layer. */
+  /** How many of them, at the end, are those of the last layer that has any. */
   readonly #ofLastLayer: number;
   /** The recurrent states of its rows; undefined: no layer has one. */
   readonly states?: RecurrentStates;
@@ -125,7 +125,7 @@ export class KvArena {
     this.#caches = caches.map((cache, i) => ({ ...cache, data: buffers[i] }));
     this.#far = this.#caches.filter((cache) => !this.#isNear(cache));
     this.#nearCaches = this.#caches.filter((cache) => this.#isNear(cache));
-    this.#ofLastLayer = shape.at(-1)!.length;
+    this.#ofLastLayer = shape.findLast((caches) => caches.length > 0)?.length ?? 0;
     if (recurrence) this.states = new RecurrentStates(recurrence, capacity);
   }
 

@@ -76,7 +76,7 @@ for (
   });
 }
 
-for (const name of ["lfm2", "granite4_states", "qwen3_5"]) {
+for (const name of ["lfm2", "granite4_states", "qwen3_5", "nemotron_h_experts"]) {
   Deno.test(`TextLayer and TextHead give the logits of ${name}`, options, async () => {
     await withFixture(name, "f32", async ({ manifest, blobDir: blobsDir }) => {
       const model = { manifest, blobsDir };

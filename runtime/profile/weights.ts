@@ -52,7 +52,7 @@ export function specimenManifest(
 ): Manifest {
   const { local: _local, rope: { skipped_layers: _skipped, ...rope }, ...geometry } =
     manifest.geometry;
-  const { convolution, recurrence } = geometry;
+  const { alone, convolution, experts, recurrence } = geometry;
   /** The numbers of the layers that are repetitions of these. */
   const repeated = (numbers: readonly number[]) =>
     Array.from({ length: layers }, (_, i) => i)
@@ -61,6 +61,13 @@ export function specimenManifest(
     ...manifest,
     geometry: {
       ...geometry,
+      ...(alone && { alone: { mixer: repeated(alone.mixer), mlp: repeated(alone.mlp) } }),
+      ...(experts?.dense && {
+        experts: {
+          ...experts,
+          dense: { ...experts.dense, layers: repeated(experts.dense.layers) },
+        },
+      }),
       ...(convolution && { convolution: { ...convolution, layers: repeated(convolution.layers) } }),
       ...(recurrence && { recurrence: { ...recurrence, layers: repeated(recurrence.layers) } }),
       layers,
