@@ -18,6 +18,7 @@ import {
   type Manifest,
   type TensorEntry,
 } from "../../../models/mod.ts";
+import { layerTensors, type TensorSpec } from "../../../models/arch/mod.ts";
 
 /** The shape of Qwen2.5-0.5B, without its biases. */
 export const HALF_BILLION_GEOMETRY: Geometry = {
@@ -59,7 +60,7 @@ export async function syntheticModel(
   blobDir: string,
   { block, head = "q8", precision = "q4" }: SyntheticFormat = {},
 ): Promise<Manifest> {
-  const { hidden, intermediate, heads, kv_heads, head_dim, vocab } = geometry;
+  const { hidden, vocab } = geometry;
   const inPrecision = ([key, shape, format]: [string, number[], Format]): [
     string,
     number[],
@@ -67,31 +68,15 @@ export async function syntheticModel(
   ] => [key, shape, format === "q4" && formatFor(key, shape, precision) === "q8" ? "q8" : format];
   const group = (name: string, tensors: [string, number[], Format][]) =>
     writeGroup(blobDir, name, tensors.map(inPrecision), block);
-  const { experts } = geometry;
-  const mlp: [string, number[], Format][] = experts
-    ? [
-      ["mlp.router", [experts.count, hidden], "f32"],
-      ["mlp.experts.gate", [experts.count * intermediate, hidden], "q4"],
-      ["mlp.experts.up", [experts.count * intermediate, hidden], "q4"],
-      ["mlp.experts.down", [experts.count * hidden, intermediate], "q4"],
-    ]
-    : [
-      ["mlp.gate", [intermediate, hidden], "q4"],
-      ["mlp.up", [intermediate, hidden], "q4"],
-      ["mlp.down", [hidden, intermediate], "q4"],
-    ];
+  const formatOf = ({ role }: TensorSpec): Format => /^projection/.test(role) ? "q4" : "f32";
   const layers: Group[] = [];
   for (let layer = 0; layer < geometry.layers; layer++) {
+    const specs = [...layerTensors(geometry, layer).values()];
     layers.push(
-      await group(`layer ${layer}`, [
-        ["attn_norm", [hidden], "f32"],
-        ["attn.q", [heads * head_dim, hidden], "q4"],
-        ["attn.k", [kv_heads * head_dim, hidden], "q4"],
-        ["attn.v", [kv_heads * head_dim, hidden], "q4"],
-        ["attn.o", [hidden, heads * head_dim], "q4"],
-        ["mlp_norm", [hidden], "f32"],
-        ...mlp,
-      ]),
+      await group(
+        `layer ${layer}`,
+        specs.map((spec) => [spec.key, spec.shape, formatOf(spec)]),
+      ),
     );
   }
   return {
