@@ -244,85 +244,121 @@ export class DraftLength {
    * @param chances What the drafter says of each token of a draft that it has made already, 0 to 1;
    *   such a draft is taken or left, and no short one is tried. @default what drafts were worth so far
    */
-  plan(
-    { lanes, together, continuous = false }: Crowd = ALONE,
-    chances?: readonly number[],
-  ): DraftPlan {
+  plan(crowd: Crowd = ALONE, chances?: readonly number[]): DraftPlan {
+    const { lanes, continuous = false } = crowd;
     const rates = chances?.map((chance) => this.chance(chance)) ?? Array.from(this.#rate);
-    const { base, row } = this.#trip.cost();
-    const stages = this.#stages;
-    // Frames beyond one a stage wait for their turn.
-    const turns = Math.max(1, lanes / together / stages);
-    // Milliseconds for a token of every lane, or more, with drafts of k tokens.
-    const round = (k: number) => {
-      const frame = base + together * (1 + k) * row;
-      const drafting = k * this.#draftMs;
-      // On one stage drafts and frames take turns; on several, frames are under way while the
-      // drafter works, for all lanes.
-      if (stages === 1) return turns * (frame + together * drafting);
-      return Math.max(turns * frame + (lanes > 1 ? drafting : 0), lanes * drafting);
+    const best = this.#quickest(crowd, rates);
+    const common = this.#common(crowd, best);
+    if (this.#always) return { ...common, ...this.#waiting(this.#longest), worth: 0, wait: true };
+    const alone = continuous && lanes === 1 ? this.#continuous(rates) : undefined;
+    const pays = alone && 1 / alone.msPerToken > best.rate / CLOCK_DECIDES;
+    if (!pays && best.length === 0) return this.#probe(lanes, chances, common);
+    this.#sinceDraft = this.#probes = 0;
+    // Frames of one size alone do not tell what a row costs.
+    const vary = !chances && ++this.#plans % VARY_EVERY === 0;
+    if (!pays) return { ...common, ...this.#waiting(vary ? best.length >> 1 : best.length) };
+    const frame = vary ? Math.ceil(alone.rows / 2) : alone.rows;
+    return {
+      gain: this.#roundMs(crowd, 0) / alone.msPerToken,
+      rate: 1 / alone.msPerToken,
+      length: frame,
+      frame,
+      depth: Math.min(MOST_ROWS, frame * (alone.frames + 1)),
+      worth: LEAST_WORTH,
+      ahead: alone.ahead,
+      wait: false,
     };
-    const single = round(0);
+  }
+
+  /** How often the frames of all lanes take turns; those beyond one a stage wait. */
+  #turns({ lanes, together }: Crowd): number {
+    return Math.max(1, lanes / together / this.#stages);
+  }
+
+  /** Milliseconds for a token of every lane, or more, with drafts of `length` tokens. */
+  #roundMs(crowd: Crowd, length: number): number {
+    const { lanes, together } = crowd;
+    const { base, row } = this.#trip.cost();
+    const turns = this.#turns(crowd);
+    const frame = base + together * (1 + length) * row;
+    const drafting = length * this.#draftMs;
+    // On one stage drafts and frames take turns; on several, frames are under way while the
+    // drafter works, for all lanes.
+    if (this.#stages === 1) return turns * (frame + together * drafting);
+    return Math.max(turns * frame + (lanes > 1 ? drafting : 0), lanes * drafting);
+  }
+
+  /**
+   * The length of draft that gives the most tokens a millisecond, 0: none is quicker than no draft;
+   * and how many tokens that are. `rates`: chance of each token after those before it, 0 to 1.
+   */
+  #quickest(crowd: Crowd, rates: readonly number[]): { length: number; rate: number } {
+    const { lanes } = crowd;
+    const single = this.#roundMs(crowd, 0);
     // Each lane has a draft with chance `found`, any of them with chance `some`; lanes without a
     // draft wait for the rows of those that have one.
     const some = lanes > 1 ? 1 - (1 - this.#found) ** lanes : 1;
     const found = lanes > 1 ? this.#found : 1;
-    const stageMs = (base + together * row) / stages;
     let best = { length: 0, rate: 1 / single };
     let tokens = 1;
     let reach = 1;
     for (let k = 1; k <= Math.min(this.#longest, rates.length); k++) {
       reach *= rates[k - 1];
       tokens += found * reach;
-      const rate = tokens / (some * round(k) + (1 - some) * single);
+      const rate = tokens / (some * this.#roundMs(crowd, k) + (1 - some) * single);
       if (rate > best.rate * (best.length > 0 ? 1 : lanes > 1 ? CROWD_MARGIN : MARGIN)) {
         best = { length: k, rate };
       }
     }
-    const alone = continuous && lanes === 1 ? this.#continuous(rates) : undefined;
-    const pays = alone && 1 / alone.msPerToken > best.rate / CLOCK_DECIDES;
+    return best;
+  }
+
+  /** What a plan says whatever the length of its draft. */
+  #common(
+    crowd: Crowd,
+    best: { length: number; rate: number },
+  ): Pick<DraftPlan, "gain" | "rate" | "worth" | "ahead" | "wait"> {
+    const { lanes, together } = crowd;
+    const { base, row } = this.#trip.cost();
+    const stages = this.#stages;
+    const single = this.#roundMs(crowd, 0);
+    const stageMs = (base + together * row) / stages;
     const saved = single * (1 - 1 / stages) + this.#draftMs;
-    const common = {
+    const worth = this.#turns(crowd) * together * row * best.rate;
+    return {
       gain: best.rate * single,
       rate: best.rate,
-      worth: Math.min(MOST_WORTH, Math.max(LEAST_WORTH, turns * together * row * best.rate)),
+      worth: Math.min(MOST_WORTH, Math.max(LEAST_WORTH, worth)),
       ahead: stageMs / (stageMs + saved),
       wait: lanes > 1 && best.length > 0 ||
         this.#draftMs > 0 && lanes * this.#draftMs * Math.max(1, best.length) < stageMs,
     };
-    // Drafts that wait for a verdict: one is under way through the stages and one is ready, and on
-    // several stages some more. One stage runs all that there is in one frame.
-    const waiting = (length: number) => {
-      const depth = Math.min(MOST_ROWS, length * (stages + 1));
-      return { length, frame: 1 + (stages === 1 ? depth : length), depth };
-    };
-    if (this.#always) return { ...common, ...waiting(this.#longest), worth: 0, wait: true };
-    if (pays || best.length > 0) {
-      this.#sinceDraft = this.#probes = 0;
-      // Frames of one size alone do not tell what a row costs.
-      const vary = !chances && ++this.#plans % VARY_EVERY === 0;
-      if (!pays) return { ...common, ...waiting(vary ? best.length >> 1 : best.length) };
-      const frame = vary ? Math.ceil(alone.rows / 2) : alone.rows;
-      return {
-        ...common,
-        gain: single / alone.msPerToken,
-        rate: 1 / alone.msPerToken,
-        length: frame,
-        frame,
-        depth: Math.min(MOST_ROWS, frame * (alone.frames + 1)),
-        worth: LEAST_WORTH,
-        ahead: alone.ahead,
-        wait: false,
-      };
-    }
+  }
+
+  /**
+   * Drafts that wait for a verdict: one is under way through the stages and one is ready, and on
+   * several stages some more. One stage runs all that there is in one frame.
+   */
+  #waiting(length: number): Pick<DraftPlan, "length" | "frame" | "depth"> {
+    const stages = this.#stages;
+    const depth = Math.min(MOST_ROWS, length * (stages + 1));
+    return { length, frame: 1 + (stages === 1 ? depth : length), depth };
+  }
+
+  /** The plan where no draft pays: none, or once in a while a short one, to see whether it does now. */
+  #probe(
+    lanes: number,
+    chances: readonly number[] | undefined,
+    common: Pick<DraftPlan, "gain" | "rate" | "worth" | "ahead" | "wait">,
+  ): DraftPlan {
     // A draft that one lane tries holds up the lanes that share its frames.
     const rarer = lanes === 1 ? 1 : lanes * Math.min(RAREST_PROBE, 2 ** this.#probes);
     if (chances || this.#longest === 0 || this.#sinceDraft < PROBE_EVERY * rarer) {
-      return { ...common, ...waiting(0) };
+      return { ...common, ...this.#waiting(0) };
     }
     this.#sinceDraft = 0;
     if (lanes > 1) this.#probes++;
-    const probe = waiting(Math.min(PROBE_LENGTH, this.#longest));
+    const probe = this.#waiting(Math.min(PROBE_LENGTH, this.#longest));
     return { ...common, ...probe, worth: 0, ahead: 1 };
   }
 

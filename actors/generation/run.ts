@@ -1,6 +1,7 @@
 /**
- * One request as its Generation sees it: how it is to be answered, how far the answer has come, and
- * what the client and the arbiter are to be told.
+ * One run of a request: how it is to be answered, how far the answer has come, and what the client and
+ * the arbiter are to be told. A request has one run unless its stages are lost: then the next run goes
+ * on, on other stages, with what this one has generated ({@linkcode GenerationRun.carried}).
  *
  * @module
  */

@@ -5,6 +5,13 @@
  * as long as the chance that all of it comes true is worth the rows. An answer that is late,
  * because more tokens are certain by now, is used as far as it agrees with them.
  *
+ * - Drafted tokens are in **stock** from the drafter's answer until the lane has reached them
+ *   (`draft_stock.ts`).
+ * - They are **hung** on the lane when they get rows behind its tip, which are then sent.
+ * - A lane is **held** while its next row waits for the drafter's answer, to travel with it.
+ * - An **instant** drafter needs no model and answers at once (`instant_drafter.ts`); what it finds
+ *   beside a draft model is a **lookup**.
+ *
  * @module
  */
 import type { Drafted, DraftRequest, Sampling } from "../pipeline/mod.ts";

@@ -35,7 +35,7 @@ import {
   address,
   defineActor,
   type MessageMeta,
-  OrreryError,
+  type OrreryError,
   thisNode,
   toOrreryError,
 } from "../system/mod.ts";
@@ -44,6 +44,7 @@ import { type Drafted, type DraftRequest, draftSchema } from "./draft_messages.t
 import { BridgedChains, type DraftBridge } from "./draft_bridge.ts";
 import { type Draft, DraftChains } from "./draft_chains.ts";
 import type { StageEngine } from "./engine.ts";
+import { crashIfDead } from "./open_arenas.ts";
 import type { DraftReport } from "./reports.ts";
 import { tellSpans } from "./work_spans.ts";
 
@@ -217,9 +218,7 @@ function drafted({ chain, id }: DraftRequest, draft?: Draft): { type: "drafted" 
 async function fail(ctx: ActorContext, request: DraftRequest, caught: unknown): Promise<void> {
   const error = toOrreryError(caught, ctx.self);
   await refuse(ctx, request, error);
-  if (!(caught instanceof OrreryError) || error.code === "engine_failed") {
-    throw new Error(error.message, { cause: error });
-  }
+  crashIfDead(caught, error);
 }
 
 /** Answers a request with `undrafted`. */
