@@ -34,6 +34,7 @@ import { closeSchema, dropSchema, maskMessageSchema, openSchema, rowsSchema } fr
 import { LostStages } from "./lost_stages.ts";
 import { EffectSender } from "./send_effects.ts";
 import { stageReplaced, stagesSilent } from "./request_errors.ts";
+import { TimeLimits } from "./time_limits.ts";
 import type { FrameReport } from "./reports.ts";
 import type { ArbiterStats } from "./stats.ts";
 import {
@@ -225,10 +226,6 @@ export const arbiterActor = defineActor({
         ctx.report(frame);
       },
     });
-    /** When a stage last answered, or frames began to be under way; milliseconds. */
-    let heardAt = ctx.now();
-    /** When a request was last open, milliseconds. */
-    let busyAt = ctx.now();
     /** The deployment was retired: the arbiter ends with its last request. */
     let retiring = false;
     /** Cancels the timer that sends the next frame; undefined: none is set. */
@@ -257,11 +254,9 @@ export const arbiterActor = defineActor({
     function turn(): void {
       cancelPump?.();
       cancelPump = undefined;
-      const idle = core.inFlight.length === 0;
+      const underWay = core.inFlight.length > 0;
       const again = core.pump();
-      // silence counts only while frames are under way
-      if (idle || recovery.holds) heardAt = ctx.now();
-      if (!core.idle) busyAt = ctx.now();
+      limits.turned({ underWay });
       sender.flush();
       if (again !== undefined) cancelPump = ctx.after(again, turn);
       if (retiring && core.idle) rest();
@@ -281,39 +276,26 @@ export const arbiterActor = defineActor({
       actor: ctx.self,
     });
 
-    /** Fails all requests when the stages have been silent for too long; looks again later. */
-    function watchSilence(): void {
-      const waits = core.inFlight.length > 0 && !recovery.holds;
-      const silent = waits ? ctx.now() - heardAt : 0;
-      if (silent >= config.silenceMs) {
+    const { silenceMs, touchMs } = config;
+    const limits = new TimeLimits(ctx, {
+      core,
+      silenceMs,
+      idleMs: route.idle_ms ?? config.idleMs,
+      touchMs,
+      holds: () => recovery.holds,
+      onSilence() {
         const error = stagesSilent({
           self: ctx.self,
-          silenceMs: config.silenceMs,
+          silenceMs,
           waiting: `frames ${core.inFlight.slice(0, 16).join(", ")} are under way`,
           facts: { stages },
         });
         core.end(error.toWire());
         turn();
-      }
-      ctx.after(Math.max(1, config.silenceMs - silent), watchSilence);
-    }
-    ctx.after(config.silenceMs, watchSilence);
-
-    /** Ends when no request has been open for too long; looks again later. */
-    const { idle_ms: idleMs = config.idleMs } = route;
-    function watchIdle(): void {
-      const idle = core.idle ? ctx.now() - busyAt : 0;
-      if (idle >= idleMs) return rest();
-      ctx.after(Math.max(1, idleMs - idle), watchIdle);
-    }
-    ctx.after(idleMs, watchIdle);
-
-    /** Renews the lease of the arena at the stages. */
-    function touch(): void {
-      ctx.after(config.touchMs, touch);
-      if (core.arena !== undefined) void sender.toAll({ type: "touch", arena: core.arena });
-    }
-    ctx.after(config.touchMs, touch);
+      },
+      onIdle: rest,
+      touch: (arena) => void sender.toAll({ type: "touch", arena }),
+    });
 
     // After a crash, or when the node closes, no Generation must wait for an end that never comes,
     // and no stage must keep the rows.
@@ -363,19 +345,19 @@ export const arbiterActor = defineActor({
       },
       tokens(answer, meta) {
         only(stages.slice(-1), meta, "tokens");
-        heardAt = ctx.now();
+        limits.heard();
         core.answered(answer);
         turn();
       },
       partial(partial, meta) {
         only([heads[partial.shard]], meta, "partial");
-        heardAt = ctx.now();
+        limits.heard();
         core.partial(partial);
         turn();
       },
       failed(failed, meta) {
         only([...stages, ...heads], meta, "failed");
-        heardAt = ctx.now();
+        limits.heard();
         if (!core.concerns(failed)) return;
         if (recovery.failed(failed)) return;
         if (recovery.holds) return recovery.giveUp(failed.error);
@@ -384,7 +366,7 @@ export const arbiterActor = defineActor({
       },
       rebuilt({ arena, seq }, meta) {
         only(stages, meta, "rebuilt");
-        heardAt = ctx.now();
+        limits.heard();
         if (arena === core.arena) recovery.rebuilt(seq);
       },
       retiring({ arena }, meta) {

@@ -6,7 +6,8 @@
  * `actor.ts`, which hands it to `core.ts`. The core has no effects of its own: it asks `policy.ts`
  * for the next frame, and what is to be done it returns as a list (`effects.ts`).
  *
- * - messages in, effects out: `actor.ts`, `core.ts`, `effects.ts`, `send_effects.ts`
+ * - messages in, effects out: `actor.ts`, `core.ts`, `effects.ts`, `send_effects.ts`,
+ *   `time_limits.ts`
  * - requests and their rows that wait: `requests.ts`, `request.ts`, `request_tally.ts`,
  *   `request_masks.ts`, `prompt_pieces.ts`
  * - which rows go into the next frame: `policy.ts`, `situation.ts`, `lane_returns.ts`
