@@ -24,6 +24,7 @@ import {
 } from "./deployment.ts";
 import type { DeploymentCopy } from "./deployment_copy.ts";
 import { askedDeploymentSchema, type DeploymentSources } from "./deployment_source.ts";
+import { DeploymentIds } from "./deployment_ids.ts";
 import { Deployments } from "./deployments.ts";
 import { fetchReportSchema } from "./fetches.ts";
 import type { NodeHealth } from "./health.ts";
@@ -164,23 +165,13 @@ export const clusterActor = defineActor({
       rejoined: (node) => each((copy) => copy.serving.rejoined(node)),
       changed: () => deployments.replace(),
     });
-    /** Ids of all deployments that this actor has made or was left. */
     const left = [...past.others, ...past.named ?? [], ...past.serving ? [past.serving] : []];
-    const known = new Set(left.map((d) => d.id));
-    let made = 0;
-    // A new activation of this actor numbers its deployments from 1 again. The random part of their
-    // ids tells them from those of an earlier activation, whose stages may still live.
-    const incarnation = `d${Math.floor(ctx.random() * 0x100000000).toString(16).padStart(8, "0")}`;
-    const newId = () => {
-      const id = `${incarnation}-${++made}`;
-      known.add(id);
-      return id;
-    };
+    const ids = new DeploymentIds(ctx.random(), left.map(({ id }) => id));
     const deployments: Deployments = new Deployments(ctx, {
       nodes,
       roster,
       memory,
-      newId,
+      newId: () => ids.next(),
       sources,
       answerMs,
       retryMs,
@@ -224,7 +215,7 @@ export const clusterActor = defineActor({
         const awaited = takeover.awaits(node);
         takeover.cross(node);
         if (!awaited) deployments.replace(); // else that is decided once all have come
-        return { members: roster.all, deployments: [...known] };
+        return { members: roster.all, deployments: ids.all };
       },
       leave({ node }) {
         if (roster.leave(node)) deployments.replace();

@@ -9,8 +9,7 @@ import { type ActorContext, OrreryError } from "../system/mod.ts";
 import { DEFAULT_DEPLOYMENT, nameOf } from "./copy_name.ts";
 import type { DeploymentCopy } from "./deployment_copy.ts";
 import type { AskedDeployment, DeploymentSource, DeploymentSources } from "./deployment_source.ts";
-import { type NameActivity, nodeActivitySchema } from "./member.ts";
-import { memberActor } from "./member.ts";
+import { memberActor, type NameActivity, nodeActivitySchema } from "./member.ts";
 import {
   type DeploymentView,
   NamedDeployment,

@@ -5,7 +5,7 @@
  *
  * - who is a member: `roster.ts`, `join_order.ts`, `absent.ts`, `memory.ts`
  * - what serves, by names, copies and placements: `deployments.ts`, `named_deployment.ts`,
- *   `deployment_copy.ts`, `placement.ts`
+ *   `deployment_copy.ts`, `deployment_ids.ts`, `placement.ts`
  * - from one placement to the next: `preparation.ts`, `copy_loading.ts`, `adoption.ts`,
  *   `live_moves.ts`
  * - how many copies there are: `copies_policy.ts`, `copy_delays.ts`
