@@ -162,31 +162,27 @@ export class Dialer {
     this.#lost = lost;
     session.on("error", lost);
     session.on("close", () => lost());
-    this.#handshake = setTimeout(
-      () =>
-        lost(
-          mailboxError(
-            "peer_lost",
-            `no welcome from ${host}:${port} within ${limits.helloTimeoutMs} ms`,
-          ),
-        ),
-      limits.helloTimeoutMs,
-    );
+    this.#handshake = setTimeout(() => {
+      const text = `no welcome from ${host}:${port} within ${limits.helloTimeoutMs} ms`;
+      lost(mailboxError("peer_lost", text));
+    }, limits.helloTimeoutMs);
     const stream = session.request({ ":method": "POST", ":path": MAILBOX_PATH }, {
       endStream: false,
     });
     this.#stream = stream;
-    const reader = new FrameReader(CONTROL_BYTES, (frame) => this.#control(frame));
     stream.on("response", (headers: HeaderFields) => {
-      if (headers[":status"] !== "200") {
-        lost(
-          mailboxError(
-            "protocol",
-            `${host}:${port} answered HTTP ${headers[":status"]}: not a mailbox of this version`,
-          ),
-        );
-      }
+      const status = headers[":status"];
+      if (status === "200") return;
+      const text = `${host}:${port} answered HTTP ${status}: not a mailbox of this version`;
+      lost(mailboxError("protocol", text));
     });
+    this.#listen(session, stream, lost);
+    stream.write(controlFrame(hello));
+  }
+
+  /** Takes what comes on the stream of a connection, for as long as this is the one in use. */
+  #listen(session: Http2Session, stream: Http2Stream, lost: (error?: unknown) => void): void {
+    const reader = new FrameReader(CONTROL_BYTES, (frame) => this.#control(frame));
     stream.on("data", (chunk: Uint8Array) => {
       if (this.#session !== session) return;
       this.#owner.heard();
@@ -203,7 +199,6 @@ export class Dialer {
     });
     stream.on("error", lost);
     stream.on("close", () => lost());
-    stream.write(controlFrame(hello));
   }
 
   /** Handles a frame from the peer: an acknowledgement, an error or the welcome. */

@@ -74,45 +74,28 @@ export class RequestsRunner {
     signal: AbortSignal,
     onDone: (done: Done) => void = () => {},
   ): AsyncIterable<GenerationEvent> {
-    const { system, arbiters, grammars, running } = this.#options;
-    const { model, deployment, experience } = served;
-    const { prompt } = asked;
-    await model.prepare(prompt, signal);
-    const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
-    const request = answer ? { ...asked, constraint: answer.constraint } : asked;
-    // The stage with the whole model may have more room; the arbiter of either counts its own rows.
-    const room = deployment.solo ? undefined : this.#options.rooms.get(deployment);
-    const refusals = model.refusals(request);
-    const refuses = refusals !== undefined;
-    const requested = await requestedStart(request, { ...served, room, refuses }, signal);
-    const said = await askModelRouter(request, {
+    const { system, running } = this.#options;
+    const { request, answer, start, refusals, place, said } = await this.#prepare(
       served,
-      answer: (routing) => this.answer(served, routing, signal),
-    });
-    const place = await arbiters.take(deployment, requested.prompt);
-    const start = {
-      ...requested,
-      ...experience.known,
-      ...requestPath(deployment, { node: system.node, key: place.key }),
-      others: running.of(deployment.id),
-    };
+      asked,
+      signal,
+    );
     const generation = system.at(generationActor, freshAddress(system.node, "generation"));
     const to = generation.address;
     const client = freshAddress(system.node, "client");
     const inbox = system.inbox(client);
-    const { policy } = deployment.shape;
-    const run: RunningRequest = { ...served, request, place, policy, said };
+    const { policy } = served.deployment.shape;
+    const run: RunningRequest & { request: GenerateRequest } = {
+      ...served,
+      request,
+      place,
+      policy,
+      said,
+    };
     running.add(to, run);
     let over = true; // nothing runs yet
     try {
-      const { constraint } = request;
-      if (refusals) run.grammar = grammars.texts(model, refusals);
-      else if (constraint) {
-        run.grammar = await grammars.open(model, constraint, signal)
-          .catch((error) => {
-            throw inField(error, request);
-          });
-      }
+      await this.#openGrammar(run, refusals, signal);
       over = false;
       const { trace } = request;
       await system.tell(to, { type: "start", ...start, client }, { signal, trace });
@@ -142,6 +125,55 @@ export class RequestsRunner {
         if (!over) await generation.tell.cancel({}, { deadlineMs: CANCEL_MS }).catch(ignoreEnded);
       } finally {
         this.#over(to, run.deployment);
+      }
+    }
+  }
+
+  /** What a generation is started with, and its place at an arbiter, which the caller gives back. */
+  async #prepare(
+    served: Served & { experience: Experience },
+    asked: GenerateRequest,
+    signal: AbortSignal,
+  ) {
+    const { system, arbiters, running, rooms } = this.#options;
+    const { model, deployment, experience } = served;
+    const { prompt } = asked;
+    await model.prepare(prompt, signal);
+    const answer = prompt.kind === "chat" ? model.answer(asked, prompt) : undefined;
+    const request = answer ? { ...asked, constraint: answer.constraint } : asked;
+    // The stage with the whole model may have more room; the arbiter of either counts its own rows.
+    const room = deployment.solo ? undefined : rooms.get(deployment);
+    const refusals = model.refusals(request);
+    const refuses = refusals !== undefined;
+    const requested = await requestedStart(request, { ...served, room, refuses }, signal);
+    const said = await askModelRouter(request, {
+      served,
+      answer: (routing) => this.answer(served, routing, signal),
+    });
+    const place = await arbiters.take(deployment, requested.prompt);
+    const start = {
+      ...requested,
+      ...experience.known,
+      ...requestPath(deployment, { node: system.node, key: place.key }),
+      others: running.of(deployment.id),
+    };
+    return { request, answer, start, refusals, place, said };
+  }
+
+  /** Gives a request the grammar that its answer is held to, if there is one: its own, or refusals. */
+  async #openGrammar(
+    run: RunningRequest & { request: GenerateRequest },
+    refusals: ReturnType<Served["model"]["refusals"]>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { grammars } = this.#options;
+    const { model, request } = run;
+    if (refusals) run.grammar = grammars.texts(model, refusals);
+    else if (request.constraint) {
+      try {
+        run.grammar = await grammars.open(model, request.constraint, signal);
+      } catch (error) {
+        throw inField(error, request);
       }
     }
   }
