@@ -1,5 +1,21 @@
 /**
- * The REST API: OpenAI's protocol over a {@linkcode Generator}, on an HTTP socket.
+ * The REST API: the protocols of OpenAI, Anthropic and Ollama over a {@linkcode Generator}, on an HTTP
+ * socket.
+ *
+ * Start with `generator.ts`, the one kind of request that every dialect becomes. `app.ts` lists the
+ * routes; `serve.ts` is the socket below them.
+ *
+ * - from a dialect to a task and back: `dialect.ts`, then `openai/mod.ts`, `anthropic/mod.ts`,
+ *   `ollama/mod.ts`
+ * - fields that dialects have in common: `sampling.ts`, `constraint.ts`, `tool_use.ts`
+ * - running a task: `answer_route.ts`, `answer.ts`, `choices.ts`, `steps.ts`, `totals.ts`
+ * - answers that outlive their connection: `journal/mod.ts`
+ * - request bodies: `body.ts`, `body_budget.ts`, `json_weight.ts`, `parse_body.ts`, `multipart.ts`
+ * - who may ask, and what is refused: `access.ts`, `errors.ts`, `failures.ts`
+ * - models, files and batches: `stored_models.ts`, `model_uploads.ts`, `files.ts`, `batches.ts`
+ * - for operators: `nodes.ts`, `deployments.ts`, `plan.ts`, `what_if.ts`, `trace.ts`, `logs.ts`,
+ *   `doctor.ts`
+ * - what `/openapi.json` says: `endpoints.ts`, `openapi/document.ts`
  *
  * @module
  */

@@ -2,6 +2,16 @@
  * Mailboxes over HTTP/2: the transport between the actor systems of several nodes. A node has one
  * mailbox; it keeps one link to every peer and sends each message once, in order.
  *
+ * Start with `wire.ts`, what goes over a link; then `mailbox_transport.ts`, and `peer.ts`, the state
+ * of one link. A link has two halves, one stream each: this node dials its own (`dialer.ts`), the
+ * peer's comes to the server (`server.ts`, `inbound.ts`).
+ *
+ * - what is sent again after a break: `window.ts`
+ * - connections, and whether they still work: `connect.ts`, `keepalive.ts`, `link_meter.ts`
+ * - frames and their bytes: `frame_reader.ts`, `cbor.ts`, `cbor_scan.ts`, `protocol.ts`
+ * - who may connect: `tls.ts`, `strangers.ts`, `line_budget.ts`
+ * - asking before there is a link: `identify.ts`, `knock.ts`
+ *
  * @module
  */
 export { createMailbox } from "./mailbox_transport.ts";
