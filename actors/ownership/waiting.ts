@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { hasCode, OrreryError } from "../system/mod.ts";
-import type { Clock } from "../system/mod.ts";
+import { type Clock, hasCode, OrreryError } from "../system/mod.ts";
 
 /** The first pause after a failure, milliseconds; each further one is twice as long. */
 const FIRST_PAUSE_MS = 50;

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { Clock } from "../system/mod.ts";
-import { hasCode } from "../system/mod.ts";
+import { type Clock, hasCode } from "../system/mod.ts";
 import type { Registry } from "./contract.ts";
 import { leaseLost } from "./errors.ts";
 

@@ -6,8 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { z } from "zod";
-import { wrongData } from "../../actors/mod.ts";
-import type { RegistryEntry } from "../../actors/mod.ts";
+import { type RegistryEntry, wrongData } from "../../actors/mod.ts";
 import { endOf } from "./store.ts";
 
 const number = z.union([z.string(), z.number()]).transform(Number).pipe(z.int()).default(0);

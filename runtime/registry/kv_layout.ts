@@ -11,8 +11,7 @@
  * @module
  */
 import { z } from "zod";
-import { wrongData } from "../../actors/mod.ts";
-import type { RegistryEntry } from "../../actors/mod.ts";
+import { type RegistryEntry, wrongData } from "../../actors/mod.ts";
 import { endOf } from "./store.ts";
 
 /** What the code here needs of an open `Deno.Kv`; tests lose replies behind it. */

@@ -4,8 +4,12 @@
  *
  * @module
  */
-import type { Registry, RegistryOptions, RegistryTransaction } from "../../actors/mod.ts";
-import type { TransactionResult } from "../../actors/mod.ts";
+import type {
+  Registry,
+  RegistryOptions,
+  RegistryTransaction,
+  TransactionResult,
+} from "../../actors/mod.ts";
 
 /** Most bytes of one value in a {@linkcode Store}: Deno KV takes 65,536, with what is around it. */
 export const MAX_STORED_BYTES = 60_000;

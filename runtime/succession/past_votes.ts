@@ -5,8 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import type { NodeKey } from "../trust/mod.ts";
-import { RecordFile, sha256, trustError } from "../trust/mod.ts";
+import { type NodeKey, RecordFile, sha256, trustError } from "../trust/mod.ts";
 import type { Ballot } from "./record.ts";
 
 /** Farthest that an epoch may be ahead of what a voter has seen: nobody can use all epochs up. */

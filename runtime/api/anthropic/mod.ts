@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { BodyLimits } from "../body.ts";
-import { readJson } from "../body.ts";
+import { type BodyLimits, readJson } from "../body.ts";
 import type { Dialect } from "../dialect.ts";
 import type { Api, ApiContext } from "../env.ts";
 import { apiError } from "../errors.ts";
