@@ -23,6 +23,14 @@ export interface RowsWithin {
   step?: number;
 }
 
+/** Columns of a matrix in another order than the checkpoint has: whole runs of them. */
+export interface ColumnRuns {
+  /** Columns of a run. */
+  width: number;
+  /** For each run of the tensor the number (0-based) of the checkpoint's run. */
+  from: readonly number[];
+}
+
 /** A tensor that a model needs. */
 export interface TensorSpec {
   /** Short name in its group, e.g. `attn.q`. */
@@ -40,6 +48,8 @@ export interface TensorSpec {
    * columns of what the checkpoint holds.
    */
   stacked?: readonly { name: string; within?: RowsWithin; transposed?: boolean }[];
+  /** Present when the columns stand in another order in the checkpoint. */
+  columns?: ColumnRuns;
 }
 
 /** A model's tensors in groups; each group becomes one blob. */

@@ -5,6 +5,7 @@
  */
 export type {
   Architecture,
+  ColumnRuns,
   RowsWithin,
   TensorPlan,
   TensorRole,

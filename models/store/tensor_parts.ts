@@ -1,11 +1,11 @@
 /**
  * Reads tensors that a checkpoint holds in another arrangement as if they were tensors of their own:
- * as rows of a larger one (Phi's fused projections), or in several one after the other (a projection
- * of each expert).
+ * as rows of a larger one (Phi's fused projections), in several one after the other (a projection of
+ * each expert), or with its columns in another order (GGUF files of Qwen 3.5).
  *
  * @module
  */
-import type { RowsWithin, TensorSpec } from "../arch/mod.ts";
+import type { ColumnRuns, RowsWithin, TensorSpec } from "../arch/mod.ts";
 import { transposeInto } from "../quantise.ts";
 import {
   PIECE_BYTES,
@@ -55,6 +55,22 @@ export function checkTensor(source: WeightSource, spec: TensorSpec): void {
  * tensor the rows before and after them are not read, or read and dropped.
  */
 export async function* readTensor(
+  source: WeightSource,
+  spec: TensorSpec,
+  options?: ReadOptions,
+): AsyncGenerator<RowPiece> {
+  const { columns } = spec;
+  if (!columns) {
+    yield* readParts(source, spec, options);
+    return;
+  }
+  for await (const piece of readParts(source, spec, options)) {
+    yield { ...piece, values: reordered(piece.values, columns.from, columns.width) };
+  }
+}
+
+/** Reads the rows of all parts, columns as in the checkpoint. */
+async function* readParts(
   source: WeightSource,
   spec: TensorSpec,
   options?: ReadOptions,
@@ -116,15 +132,77 @@ export function quantisedTensor(
   }));
   const block = parts[0].tensor?.block;
   if (!block || parts.some(({ tensor }) => tensor?.block !== block)) return undefined;
-  return {
-    block,
-    pieces: quantisedRows(parts.map(({ part, tensor }) => ({ part, pieces: tensor!.pieces }))),
-  };
+  const pieces = quantisedRows(parts.map(({ part, tensor }) => ({ part, pieces: tensor!.pieces })));
+  const { columns } = spec;
+  if (!columns) return { block, pieces };
+  if (columns.width % block !== 0) return undefined; // a block has columns of several runs
+  const runs = { width: columns.width / block, from: columns.from };
+  return { block, pieces: quantisedColumns(pieces, runs) };
 }
 
-async function* quantisedRows(
-  parts: { part: SourceRows; pieces: AsyncIterable<QuantisedPiece> }[],
+/** The pieces with runs of `width` blocks in another order. */
+async function* quantisedColumns(
+  pieces: AsyncIterable<QuantisedPiece>,
+  { width, from }: ColumnRuns,
 ): AsyncGenerator<QuantisedPiece> {
+  for await (const piece of pieces) {
+    const blockBytes = piece.codes.length / piece.scales.length;
+    const blocks = piece.scales.length / piece.rows;
+    yield {
+      ...piece,
+      codes: reordered(piece.codes, from, width * blockBytes),
+      scales: reordered(piece.scales, from, width),
+      ...(piece.zeros && {
+        zeros: pairs(reordered(unpaired(piece.zeros, blocks), from, width), blocks),
+      }),
+    };
+  }
+}
+
+/** A zero point a byte, [rows, blocks], of those that lie in pairs, low nibble first. */
+function unpaired(zeros: Uint8Array, blocks: number): Uint8Array {
+  const row = Math.ceil(blocks / 2);
+  return Uint8Array.from({ length: zeros.length / row * blocks }, (_, i) => {
+    const at = i % blocks;
+    return zeros[Math.floor(i / blocks) * row + (at >> 1)] >> 4 * (at & 1) & 15;
+  });
+}
+
+/** The inverse of {@linkcode unpaired}. */
+function pairs(zeros: Uint8Array, blocks: number): Uint8Array {
+  const row = Math.ceil(blocks / 2);
+  const out = new Uint8Array(zeros.length / blocks * row);
+  zeros.forEach((zero, i) => {
+    const at = i % blocks;
+    out[Math.floor(i / blocks) * row + (at >> 1)] |= zero << 4 * (at & 1);
+  });
+  return out;
+}
+
+/** Rows whose runs of `width` elements stand in another order: run i is run `from[i]` of `all`. */
+function reordered<T extends Uint8Array | Float32Array>(
+  all: T,
+  from: readonly number[],
+  width: number,
+): T {
+  const out = all.slice() as T;
+  const row = from.length * width;
+  for (let start = 0; start < all.length; start += row) {
+    from.forEach((run, i) => {
+      const at = start + run * width;
+      out.set(all.subarray(at, at + width), start + i * width);
+    });
+  }
+  return out;
+}
+
+/** Rows that lie in one tensor, and its pieces. */
+interface QuantisedPart {
+  part: SourceRows;
+  pieces: AsyncIterable<QuantisedPiece>;
+}
+
+async function* quantisedRows(parts: QuantisedPart[]): AsyncGenerator<QuantisedPiece> {
   for (const { part, pieces } of parts) {
     for await (const { piece, rows, firstRow } of chosen(pieces, part)) {
       const some = <T extends Uint8Array | Float32Array>(all: T) =>

@@ -150,6 +150,47 @@ Deno.test("readTensor() and checkTensor() put rows of several tensors one after 
   assert.deepEqual(got, [...one, ...one]);
 });
 
+Deno.test("readTensor() puts runs of columns in another order", async () => {
+  const columns = { width: 1, from: [1, 0] };
+  const got: number[] = [];
+  for await (const { values } of readTensor(source(2, none()), { ...part(3, 3), columns })) {
+    got.push(...values);
+  }
+  assert.deepEqual(got, [31, 30, 41, 40, 51, 50]);
+});
+
+Deno.test("quantisedTensor() puts runs of whole blocks in another order, and no parts of blocks", async () => {
+  // Two rows of three blocks of 32, each with one byte of codes, a scale and a zero point.
+  const quantised: WeightSource = {
+    ...source(12, none()),
+    quantised: () => ({
+      block: 32,
+      pieces: (async function* () {
+        await Promise.resolve();
+        yield {
+          firstRow: 0,
+          rows: 2,
+          codes: Uint8Array.of(10, 11, 12, 20, 21, 22),
+          scales: Float32Array.of(0, 1, 2, 3, 4, 5),
+          zeros: Uint8Array.of(0x21, 0x3, 0x54, 0x6),
+        };
+      })(),
+    }),
+  };
+  const spec: TensorSpec = { key: "state.out", name: "out", shape: [2, 96], role: "projection" };
+  const ordered = (width: number, from: number[]) =>
+    quantisedTensor(quantised, { ...spec, columns: { width, from } }, "q4");
+  assert.equal(ordered(16, [0, 2, 1, 3, 4, 5]), undefined);
+  const [piece] = await Array.fromAsync(ordered(32, [2, 0, 1])!.pieces);
+  assert.deepEqual(piece, {
+    firstRow: 0,
+    rows: 2,
+    codes: Uint8Array.of(12, 10, 11, 22, 20, 21),
+    scales: Float32Array.of(2, 0, 1, 5, 3, 4),
+    zeros: Uint8Array.of(0x13, 0x2, 0x46, 0x5),
+  });
+});
+
 Deno.test("quantisedTensor() gives the codes and scales of some rows, or nothing", async () => {
   const plain = source(12, none());
   assert.equal(quantisedTensor(plain, part(2, 3), "q8"), undefined);
