@@ -5,6 +5,7 @@
  */
 import { ggufError } from "./gguf.ts";
 import { familyOf } from "./gguf_families.ts";
+import type { GgufFamily } from "./gguf_family.ts";
 import { type Metadata, single } from "./gguf_metadata.ts";
 
 /** Vectors in a file that a config.json holds as lists of numbers. */
@@ -38,10 +39,11 @@ export function configOf(
     architectures: [family.architecture],
     model_type: meta.architecture,
     hidden_size: meta.required("embedding_length"),
-    intermediate_size: meta.required("feed_forward_length"),
+    intermediate_size: meta.number("feed_forward_length") ??
+      meta.required(family.experts ? "expert_feed_forward_length" : "feed_forward_length"),
     num_hidden_layers: meta.required("block_count"),
     num_attention_heads: meta.required("attention.head_count"),
-    num_key_value_heads: keyValueHeads(meta),
+    num_key_value_heads: keyValueHeads(meta, family),
     head_dim: head,
     vocab_size: vocab,
     max_position_embeddings: meta.required("context_length"),
@@ -56,12 +58,12 @@ export function configOf(
   };
 }
 
-/** Heads of keys and values in the layers with attention. */
-function keyValueHeads(meta: Metadata): number {
-  if (meta.number("shortconv.l_cache") === undefined) {
+/** Heads of keys and values in the layers with attention; undefined: no layer has any. */
+function keyValueHeads(meta: Metadata, { mixed }: GgufFamily): number | undefined {
+  if (!mixed) {
     return meta.number("attention.head_count_kv") ?? meta.required("attention.head_count");
   }
-  return Math.max(...meta.numbers("attention.head_count_kv"));
+  return Math.max(...meta.numbers("attention.head_count_kv")) || undefined;
 }
 
 /** Relative difference up to which stored divisors count as those of a scaling. */

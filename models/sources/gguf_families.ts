@@ -5,29 +5,9 @@
  * @module
  */
 import { ggufError } from "./gguf.ts";
+import { expertFields, type GgufFamily, graniteFields } from "./gguf_family.ts";
 import { type Metadata, single } from "./gguf_metadata.ts";
-import type { GgufPlaces } from "./gguf_names.ts";
-
-/** A family as llama.cpp stores it. */
-export interface GgufFamily extends GgufPlaces {
-  /** Hugging Face class. */
-  architecture: string;
-  /**
-   * Whether the rows of Q and K are reordered, so that two dimensions that RoPE rotates together
-   * are neighbours.
-   */
-  permuted?: true;
-  /** Number that the converter added to the gains of norms. @default 0 */
-  gainOffset?: number;
-  /** Whether it has experts. @default false */
-  experts?: true;
-  /** Whether only a part of each head is rotated. @default false */
-  partial?: true;
-  /** Field of config.json for the epsilon of norms that subtract the mean. @default RMSNorm */
-  layerNorm?: "layer_norm_eps" | "norm_epsilon" | "norm_eps";
-  /** Fields of config.json in addition to the common ones. */
-  fields?(meta: Metadata): Record<string, unknown>;
-}
+import { RECURRENT_FAMILIES, recurrentFamily } from "./gguf_recurrent.ts";
 
 /**
  * Number of layers of the 27B Gemma models. Their scores are scaled by hidden size and heads, those
@@ -48,26 +28,11 @@ const FUSED_MLP = { "ffn_up.weight": ["mlp.gate", "mlp.up"] };
 /** Stems of the second norm in families that call it after attention. */
 const MLP_NORM_AFTER = { "mlp_norm": "post_attention_norm" };
 
-/** Fields of a mixture of experts. */
-const expertFields = (meta: Metadata) => ({
-  num_local_experts: meta.required("expert_count"),
-  num_experts_per_tok: meta.required("expert_used_count"),
-});
-
 /** The field layer_types, where the file says of each layer whether it has a window. */
 const layerTypes = (meta: Metadata) =>
   meta.flags("attention.sliding_window_pattern")?.map((sliding) =>
     sliding ? "sliding_attention" : "full_attention"
   );
-
-const graniteFields = (meta: Metadata) => ({
-  attention_bias: meta.hasBias("attn_q"),
-  mlp_bias: meta.hasBias("ffn_up"),
-  attention_multiplier: meta.required("attention.scale"),
-  embedding_multiplier: meta.number("embedding_scale"),
-  residual_multiplier: meta.number("residual_scale"),
-  logits_scaling: meta.number("logit_scale"),
-});
 
 /** Fields of an LFM2: which layers have heads for keys and values, and which a convolution. */
 const lfm2Fields = (meta: Metadata) => ({
@@ -224,7 +189,16 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
       original_max_position_embeddings: meta.number("rope.scaling.original_context_length"),
     }),
   },
-  granite: { architecture: "GraniteForCausalLM", permuted: true, fields: graniteFields },
+  granite: {
+    architecture: "GraniteForCausalLM",
+    permuted: true,
+    fields: (meta) => ({
+      ...graniteFields(meta),
+      // Granite 4 without states has two widths, of which it uses this one.
+      intermediate_size: meta.number("expert_shared_feed_forward_length") ??
+        meta.required("feed_forward_length"),
+    }),
+  },
   granitemoe: {
     architecture: "GraniteMoeForCausalLM",
     permuted: true,
@@ -233,11 +207,13 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
   },
   lfm2: {
     architecture: "Lfm2ForCausalLM",
+    mixed: true,
     finalNorm: "token_embd_norm.weight",
     fields: lfm2Fields,
   },
   lfm2moe: {
     architecture: "Lfm2MoeForCausalLM",
+    mixed: true,
     finalNorm: "token_embd_norm.weight",
     experts: true,
     fields: (meta) => ({
@@ -296,7 +272,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
         num_hidden_layers: meta.required("block_count") - predicting,
         num_nextn_predict_layers: predicting,
         attention_bias: meta.hasBias("attn_q"),
-        use_qk_norm: meta.has("blk.0.attn_q_norm.weight"),
+        use_qk_norm: meta.layersHave("attn_q_norm.weight"),
         moe_intermediate_size: meta.required("expert_feed_forward_length"),
         n_routed_experts: meta.required("expert_count"),
         num_experts_per_tok: meta.required("expert_used_count"),
@@ -313,8 +289,8 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
     layerNorm: "layer_norm_eps",
     fields: (meta) => ({
       use_qkv_bias: meta.hasBias("attn_q"),
-      use_parallel_residual: !meta.has("blk.0.ffn_norm.weight"),
-      qk_layernorm: meta.has("blk.0.attn_q_norm.weight"),
+      use_parallel_residual: !meta.layersHave("ffn_norm.weight"),
+      qk_layernorm: meta.layersHave("attn_q_norm.weight"),
     }),
   },
   "command-r": {
@@ -322,7 +298,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
     layerNorm: "layer_norm_eps",
     fields: (meta) => ({
       logit_scale: meta.required("logit_scale"),
-      use_qk_norm: meta.has("blk.0.attn_q_norm.weight"),
+      use_qk_norm: meta.layersHave("attn_q_norm.weight"),
     }),
   },
   cohere2: {
@@ -378,9 +354,12 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
   },
 };
 
+/** Architectures whose family depends on what else the file says. */
+const NAMED_OTHERWISE = ["chatglm", "mistral3"];
+
 /**
  * The family of a file. Throws OrreryError `model/architecture_unknown`, which lists the
- * known families.
+ * known families, and `model/feature_unsupported`.
  */
 export function familyOf(meta: Metadata, path: string): GgufFamily {
   const { architecture } = meta;
@@ -392,12 +371,14 @@ export function familyOf(meta: Metadata, path: string): GgufFamily {
   if (architecture === "mistral3") {
     return meta.number("attention.temperature_scale") ? MINISTRAL3 : MISTRAL_SMALL;
   }
-  if (architecture === "chatglm") return meta.has("blk.0.attn_qkv.weight") ? GLM_FUSED : GLM;
+  if (architecture === "chatglm") return meta.layersHave("attn_qkv.weight") ? GLM_FUSED : GLM;
+  const recurrent = recurrentFamily(meta, path);
+  if (recurrent) return recurrent;
   if (Object.hasOwn(FAMILIES, architecture)) return FAMILIES[architecture];
-  const known = [...Object.keys(FAMILIES), "chatglm", "mistral3"].join(", ");
+  const known = [FAMILIES, RECURRENT_FAMILIES].flatMap((families) => Object.keys(families));
   throw ggufError(
     "architecture_unknown",
     path,
-    `architecture ${architecture} (supported: ${known})`,
+    `architecture ${architecture} (supported: ${[...known, ...NAMED_OTHERWISE].join(", ")})`,
   );
 }

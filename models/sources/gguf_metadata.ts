@@ -12,6 +12,8 @@ export const single = (value: number): number => Number(value.toPrecision(7));
 export class Metadata {
   readonly #header: GgufHeader;
   readonly #path: string;
+  /** Names of tensors without the layer's number. */
+  #inLayers?: ReadonlySet<string>;
   readonly architecture: string;
 
   constructor(header: GgufHeader, path: string) {
@@ -29,9 +31,17 @@ export class Metadata {
     return this.#header.tensors.has(tensor);
   }
 
-  /** Whether the first layer's tensor of this stem has a bias. */
+  /** Whether a layer has a tensor of this name, e.g. `attn_q.bias`. */
+  layersHave(name: string): boolean {
+    this.#inLayers ??= new Set(
+      [...this.#header.tensors.keys()].map((full) => full.replace(/^blk\.\d+\./, "")),
+    );
+    return this.#inLayers.has(name);
+  }
+
+  /** Whether a layer's tensor of this stem has a bias. */
   hasBias(stem: string): boolean {
-    return this.has(`blk.0.${stem}.bias`);
+    return this.layersHave(`${stem}.bias`);
   }
 
   /**
@@ -57,6 +67,17 @@ export class Metadata {
     const found = this.number(key);
     if (found === undefined) throw this.#malformed(`it has no ${this.architecture}.${key}`);
     return found;
+  }
+
+  /** A number divided by that of another key, of which it must be a multiple. */
+  share(key: string, by: string): number {
+    const [whole, parts] = [this.required(key), this.required(by)];
+    if (!(parts > 0) || whole % parts !== 0) {
+      throw this.#malformed(
+        `${this.architecture}.${key} ${whole} is no multiple of ${by} ${parts}`,
+      );
+    }
+    return whole / parts;
   }
 
   /** As {@linkcode Metadata.number}, for each layer; a single number is that of all layers. */

@@ -8,13 +8,15 @@ import { createHash } from "node:crypto";
 import type { TensorPlan } from "../arch/mod.ts";
 import { modelError } from "../errors.ts";
 import { BLOCK, type Geometry, type Precision } from "../manifest.ts";
-import { ggufError, type GgufHeader, type GgufTensor } from "./gguf.ts";
+import { ggufError, type GgufHeader } from "./gguf.ts";
 import { configOf, type RotationTables } from "./gguf_config.ts";
-import { familyOf, type GgufFamily } from "./gguf_families.ts";
+import { familyOf } from "./gguf_families.ts";
+import type { GgufFamily } from "./gguf_family.ts";
 import { Metadata } from "./gguf_metadata.ts";
 import { planInGguf } from "./gguf_names.ts";
 import { type GgufPart, type GgufParts, openGgufParts } from "./gguf_parts.ts";
 import { carryOver, dequantise, GGUF_TYPES, isCarried, keptBy } from "./gguf_quant.ts";
+import { type PlacedGgufTensor, placedTensors, unpermuted } from "./gguf_tensors.ts";
 import { tokenizerOf } from "./gguf_tokenizer.ts";
 import { firstNotFinite } from "./safetensors.ts";
 import {
@@ -25,24 +27,11 @@ import {
   type ReadOptions,
   type RowPiece,
   rowsIn,
-  type SourceTensor,
   type WeightSource,
 } from "./source.ts";
 
 /** Largest table of factors that is read, in bytes. */
 const MAX_TABLE_BYTES = 65536;
-
-/** A tensor of the file, and how to undo what the converter did to it. */
-interface PlacedGgufTensor extends SourceTensor {
-  gguf: GgufTensor;
-  /** Number that is added to every value, which undoes the offset of stored norm gains; 0: none. */
-  shift: number;
-  /**
-   * Rows of a head if llama.cpp reordered the rows within each head; undefined: they are not
-   * reordered.
-   */
-  permutedBy?: number;
-}
 
 /**
  * An opened GGUF file, with all its parts. It reads ranges, never the whole file. Dispose of it to
@@ -74,7 +63,7 @@ export class GgufModel implements WeightSource {
       throw modelError("tensor_missing", `${path} has no tensor token_embd.weight`, { file: path });
     }
     const config = configOf(meta, embedding.shape[0], this.#tables(), path);
-    this.tensors = place(header, family, Number(config["head_dim"]), path);
+    this.tensors = placedTensors(header, family, Number(config["head_dim"]), path);
     const { tokenizer, settings, bos, ends } = tokenizerOf(header.metadata, path);
     this.config = { ...config, bos_token_id: bos, eos_token_id: ends };
     const texts = {
@@ -107,7 +96,11 @@ export class GgufModel implements WeightSource {
 
   /** Where the tensors of a checkpoint's plan stand in this file. */
   planned(plan: TensorPlan, geometry: Geometry): TensorPlan {
-    return planInGguf(plan, geometry, this.#family);
+    return planInGguf(plan, {
+      geometry,
+      places: this.#family,
+      has: (name) => this.tensors.has(name),
+    });
   }
 
   check(name: string, shape: number[]): PlacedGgufTensor {
@@ -144,7 +137,7 @@ export class GgufModel implements WeightSource {
 
   async *read(name: string, shape: number[], options: ReadOptions = {}): AsyncGenerator<RowPiece> {
     const tensor = this.check(name, shape);
-    const { gguf, shift } = tensor;
+    const { gguf, undone } = tensor;
     for await (const { firstRow, rows, bytes, rowElements } of this.#pieces(tensor, options)) {
       const values = dequantise(gguf.type, bytes, rows * rowElements);
       const bad = firstNotFinite(values);
@@ -157,7 +150,7 @@ export class GgufModel implements WeightSource {
           { file: this.path, tensor: gguf.name },
         );
       }
-      if (shift !== 0) { for (let i = 0; i < values.length; i++) values[i] += shift; }
+      if (undone) undone(values);
       yield { firstRow, rows, values };
     }
   }
@@ -297,58 +290,4 @@ function mainType({ tensors }: GgufHeader): string {
     counts.set(type, (counts.get(type) ?? 0) + count);
   }
   return [...counts].reduce((most, other) => other[1] > most[1] ? other : most, ["", -1])[0];
-}
-
-/**
- * Undoes llama.cpp's order of the rows in a head: its row 2i + half is row half * head_dim / 2 + i
- * of Hugging Face.
- */
-function unpermuted(
-  bytes: Uint8Array<ArrayBuffer>,
-  rowBytes: number,
-  head: number,
-): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(bytes.length);
-  const half = head / 2;
-  for (let row = 0; row < bytes.length / rowBytes; row++) {
-    const within = row % head, first = row - within;
-    const from = first + 2 * (within % half) + Math.floor(within / half);
-    out.set(bytes.subarray(from * rowBytes, (from + 1) * rowBytes), row * rowBytes);
-  }
-  return out;
-}
-
-/** A matrix of one row, which the converter writes as a vector. */
-const ONE_ROW = /\.ffn_gate_inp_shexp\.weight$/;
-
-function place(
-  header: GgufHeader,
-  family: GgufFamily,
-  headDim: number,
-  path: string,
-): Map<string, PlacedGgufTensor> {
-  const placed = new Map<string, PlacedGgufTensor>();
-  for (const gguf of header.tensors.values()) {
-    const isGain = gguf.name.endsWith("norm.weight");
-    const permuted = family.permuted && /\.attn_[qk]\.(weight|bias)$/.test(gguf.name);
-    if (permuted && (headDim % 2 !== 0 || gguf.shape[0] % headDim !== 0)) {
-      throw ggufError(
-        "gguf_malformed",
-        path,
-        `its ${gguf.shape[0]} rows are no heads of ${headDim}`,
-        gguf.name,
-      );
-    }
-    const vector = ONE_ROW.test(gguf.name) && gguf.shape.length === 1;
-    placed.set(gguf.name, {
-      dtype: gguf.type,
-      shape: vector ? [1, ...gguf.shape] : gguf.shape,
-      file: path,
-      bytes: gguf.bytes,
-      gguf,
-      shift: isGain ? -(family.gainOffset ?? 0) : 0,
-      permutedBy: permuted ? headDim : undefined,
-    });
-  }
-  return placed;
 }

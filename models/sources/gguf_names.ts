@@ -37,10 +37,21 @@ const STEMS: GgufNames = {
   "conv.in": "shortconv.in_proj",
   "conv.kernel": "shortconv.conv",
   "conv.out": "shortconv.out_proj",
+  "state.gate": "attn_gate",
+  "state.write": "ssm_beta",
+  "state.step": "ssm_alpha",
+  "state.kernel": "ssm_conv1d",
+  "state.norm": "ssm_norm",
+  "state.out": "ssm_out",
 };
 
 /** Whole names of tensors whose names follow no rule. */
-const NAMES: GgufNames = { "mlp.router_correction": "exp_probs_b.bias" };
+const NAMES: GgufNames = {
+  "mlp.router_correction": "exp_probs_b.bias",
+  "state.step_bias": "ssm_dt.bias",
+  "state.decay": "ssm_a",
+  "state.skip": "ssm_d",
+};
 
 /** Names of the tensors outside the layers. */
 const TOP: GgufNames = {
@@ -55,34 +66,39 @@ const TOP: GgufNames = {
 export interface GgufPlaces {
   /** Stems of tensors in a layer, by key. @default as in most families */
   stems?: GgufNames;
+  /** Whole names of tensors in a layer, by key. @default as in most families */
+  names?: GgufNames;
   /** Name of the final norm. @default "output_norm.weight" */
   finalNorm?: string;
   /** Tensors that hold several others below each other, see `FusedNames`. @default none */
   fused?: FusedNames;
+  /**
+   * Tensors in a layer that hold several others and that the converter left as they are, by their
+   * name in a checkpoint's layer. @default none
+   */
+  kept?: GgufNames;
+  /** Where the rows and columns of a tensor in a layer stand. @default as in the checkpoint */
+  arranged?(spec: TensorSpec, geometry: Geometry): TensorSpec;
+}
+
+/** A model in a GGUF file. */
+interface PlacedModel {
+  geometry: Geometry;
+  places: GgufPlaces;
+  /** Whether the file has a tensor of this name. */
+  has(name: string): boolean;
 }
 
 /** The plan of a model whose tensors stand in a GGUF file. */
-export function planInGguf(
-  plan: TensorPlan,
-  geometry: Geometry,
-  { stems = {}, finalNorm, fused }: GgufPlaces,
-): TensorPlan {
+export function planInGguf(plan: TensorPlan, model: PlacedModel): TensorPlan {
+  const { geometry, places: { finalNorm, fused } } = model;
   const top: GgufNames = { ...TOP, ...(finalNorm && { norm: finalNorm }) };
   const named = (spec: TensorSpec): TensorSpec => {
     const tied = spec.key === "lm_head" && geometry.tied_embeddings;
     return plain(spec, top[tied ? "embed" : spec.key] ?? spec.name);
   };
   const layers = plan.layers.map((specs, layer) =>
-    specs.map((spec) => {
-      const name = `blk.${layer}.${nameOf(spec.key, stems)}`;
-      if (!spec.key.startsWith("mlp.experts.")) return plain(spec, name);
-      const { count } = geometry.experts!;
-      const [rows, ...columns] = spec.shape;
-      return {
-        ...plain(spec, name),
-        within: { shape: [count, rows / count, ...columns], firstRow: 0 },
-      };
-    })
+    specs.map((spec) => inLayer(spec, layer, model))
   );
   const placed = {
     embedding: plan.embedding.map(named),
@@ -90,6 +106,41 @@ export function planInGguf(
     head: plan.head.map(named),
   };
   return fused ? fusedTensors(placed, fused, (layer) => `blk.${layer}.`) : placed;
+}
+
+/** A tensor of a layer. */
+function inLayer(spec: TensorSpec, layer: number, model: PlacedModel): TensorSpec {
+  const { geometry, places } = model;
+  const prefix = `blk.${layer}.`;
+  const kept = places.kept?.[spec.name.replace(/^model\.layers\.\d+\./, "")];
+  if (kept && spec.stacked) {
+    const name = `${prefix}${kept}`;
+    return { ...spec, name, stacked: spec.stacked.map((part) => ({ ...part, name })) };
+  }
+  const moved = plain(spec, `${prefix}${nameOf(spec.key, places)}`);
+  return spec.key.startsWith("mlp.experts.")
+    ? ofExperts(moved, `${prefix}ffn_gate_up_exps.weight`, model)
+    : places.arranged?.(moved, geometry) ?? moved;
+}
+
+/**
+ * A projection of all experts of a layer, [experts, out, in]; `fused` is the name of the tensor that
+ * may hold gate and up, of each expert behind each other.
+ */
+function ofExperts(spec: TensorSpec, fused: string, { geometry, has }: PlacedModel): TensorSpec {
+  const { count } = geometry.experts!;
+  const [all, ...columns] = spec.shape;
+  const rows = all / count;
+  const half = ["mlp.experts.gate", "mlp.experts.up"].indexOf(spec.key);
+  if (half < 0 || !has(fused)) {
+    return { ...spec, within: { shape: [count, rows, ...columns], firstRow: 0 } };
+  }
+  const shape = [count, 2 * rows, ...columns];
+  const stacked = Array.from({ length: count }, (_, expert) => ({
+    name: fused,
+    within: { shape, firstRow: (2 * expert + half) * rows },
+  }));
+  return { ...spec, name: fused, stacked };
 }
 
 /** The tensor as one of its own, of this name. */
@@ -100,9 +151,11 @@ const plain = ({ key, shape, role }: TensorSpec, name: string): TensorSpec => ({
   role,
 });
 
-function nameOf(key: string, own: GgufNames): string {
-  if (NAMES[key]) return NAMES[key];
+/** The name within a layer of the tensor with this key. */
+function nameOf(key: string, { stems, names }: GgufPlaces): string {
+  const whole = names?.[key] ?? NAMES[key];
+  if (whole) return whole;
   const matrix = key.replace(/_bias$/, "");
-  const stem = own[matrix] ?? STEMS[matrix] ?? matrix;
+  const stem = stems?.[matrix] ?? STEMS[matrix] ?? matrix;
   return `${stem}.${matrix === key ? "weight" : "bias"}`;
 }

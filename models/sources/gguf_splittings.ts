@@ -24,6 +24,9 @@ export interface Splitting {
 const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
 const LLAMA3 = words(`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}`);
 const QWEN2 = words(`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}`);
+/** Qwen 3.5's: marks belong to the letters before them. */
+const QWEN35 =
+  `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 const CASED =
   "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+";
 const CAPITALS =
@@ -79,6 +82,7 @@ export const SPLITTINGS: Readonly<Record<string, Splitting>> = {
     "llama-v3",
     "llama-bpe",
     "falcon3",
+    "falcon-h1",
     "pixtral",
     "midm-2.0",
     "lfm2",
@@ -92,6 +96,7 @@ export const SPLITTINGS: Readonly<Record<string, Splitting>> = {
     "stablelm2",
     "hunyuan",
   ]),
+  "qwen35": { split: [QWEN35], normalizer: NFC },
   ...named({ split: [GPT4O] }, ["gpt-4o", "kanana2"]),
   "tekken": {
     split: [

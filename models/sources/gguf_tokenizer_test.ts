@@ -203,6 +203,7 @@ Deno.test("tokenizerOf() splits digits as the name in the file says, and knows e
     "1234": ["gpt-2", "exaone4", "granite-docling", "deepseek-llm"],
     "1 2 3 4": [
       "qwen2",
+      "qwen35",
       "stablelm2",
       "hunyuan",
       "smollm",
@@ -211,7 +212,7 @@ Deno.test("tokenizerOf() splits digits as the name in the file says, and knows e
       "tekken",
       "viking",
     ],
-    "123 4": ["llama-bpe", "lfm2", "glm4", "gpt-4o", "hunyuan-dense", "minicpm5"],
+    "123 4": ["llama-bpe", "falcon-h1", "lfm2", "glm4", "gpt-4o", "hunyuan-dense", "minicpm5"],
     "1 234": ["tiny_aya", "superbpe"],
   };
   for (const [split, names] of Object.entries(expected)) {
@@ -220,6 +221,12 @@ Deno.test("tokenizerOf() splits digits as the name in the file says, and knows e
   for (const pre of Object.keys(SPLITTINGS)) {
     assert.equal((await pieces(pre)).replaceAll(" ", ""), "1234", pre);
   }
+});
+
+Deno.test("SPLITTINGS keeps marks with their letters where Qwen 3.5 does and Qwen 2 does not", () => {
+  const pieces = (pre: string) => "हिन्दी e\u0301".match(new RegExp(SPLITTINGS[pre].split[0], "gu"));
+  assert.deepEqual(pieces("qwen35"), ["हिन्दी", " e\u0301"]);
+  assert.deepEqual(pieces("qwen2"), ["ह", "िन", "्द", "ी", " e", "\u0301"]);
 });
 
 Deno.test("tokenizerOf() takes <|end|> for the end of a message where others end the turn", async () => {

@@ -35,7 +35,8 @@ export interface Fixture {
   expected: Expected;
 }
 
-async function readExpected(folder: string): Promise<Expected> {
+/** What is expected of the fixture in this folder. */
+export async function readExpected(folder: string): Promise<Expected> {
   const { prompt, greedy, prefill, steps } = JSON.parse(
     await readFile(join(folder, "expected.json"), "utf8"),
   );

@@ -12,6 +12,10 @@ export type GgufField =
   | { type: "bool"; value: boolean | boolean[] }
   | { type: "string"; value: string | string[] };
 
+/** A number of each kind as a field. */
+export const ggufU32 = (value: unknown): GgufField => ({ type: "u32", value: Number(value) });
+export const ggufF32 = (value: unknown): GgufField => ({ type: "f32", value: Number(value) });
+
 /** A tensor to write; `shape` as Hugging Face has it. */
 export interface GgufEntry {
   name: string;
@@ -293,7 +297,7 @@ export function ggufMetadata(
 ): Record<string, GgufField> {
   const heads = Number(config.num_attention_heads);
   const head = Number(config.head_dim ?? Number(config.hidden_size) / heads);
-  const u32 = (value: unknown): GgufField => ({ type: "u32", value: Number(value) });
+  const u32 = ggufU32;
   return {
     "general.architecture": { type: "string", value: arch },
     [`${arch}.block_count`]: u32(config.num_hidden_layers),
