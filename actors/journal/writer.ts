@@ -42,6 +42,14 @@ const ANSWER_MS = 1_500;
 const PATIENCE_MS = 1_000;
 const MOST_PATIENCE_MS = 3_000;
 const CALM_MS = 60_000;
+/**
+ * A deadline that is noticed so much too late shows that this node lags, milliseconds. An answer that
+ * has come passes several turns of its event loop before it counts: it is waited for as many lags
+ * longer, and at most for so many milliseconds.
+ */
+const LATE_MS = 50;
+const READ_LAGS = 4;
+const MOST_READING_MS = 3_000;
 /** Milliseconds until something that failed is tried again. */
 const PAUSE_MS = 100;
 /** Milliseconds after which requests that wait for a holder fail. */
@@ -101,6 +109,8 @@ export class JournalWriter {
   /** See {@linkcode PATIENCE_MS}; and when a holder was given up for its silence last. */
   #patienceMs = PATIENCE_MS;
   #givenUpAt = -Infinity;
+  /** By how much the last deadline was noticed too late; halved with each answer. Milliseconds. */
+  #lagMs = 0;
   #choosing?: Promise<void>;
   #closed = false;
 
@@ -184,10 +194,10 @@ export class JournalWriter {
     this.#underWay++;
     const { clock } = this.#options;
     const sentAt = clock.now();
+    const deadlineMs = Math.min(ANSWER_MS, this.#patienceMs) + this.#readingMs;
     let answer: AppendedMessage | undefined;
     try {
       const message = { origin: this.#options.node, term, ops };
-      const deadlineMs = Math.min(ANSWER_MS, this.#patienceMs);
       const spans = new Set(sent.flatMap(({ entry }) => entry.head.trace ?? []));
       answer = await this.#options.append(holder, message, { deadlineMs, spans: [...spans] });
     } catch {
@@ -199,6 +209,7 @@ export class JournalWriter {
     if (answer?.state === "sealed") return this.#change(holder);
     if (answer) {
       this.#silentSince = undefined;
+      this.#lagMs /= 2;
       if (clock.now() - this.#givenUpAt >= CALM_MS) this.#patienceMs = PATIENCE_MS;
       for (const { entry, to } of sent) {
         const { id } = entry.head;
@@ -210,8 +221,9 @@ export class JournalWriter {
       for (const { entry, from } of sent) this.#again(entry, from);
       const now = clock.now();
       this.#silentSince ??= sentAt;
+      this.#lagMs = now - sentAt - deadlineMs;
       if (!this.#options.peers().includes(holder)) return this.#change(holder);
-      if (now - this.#silentSince >= this.#patienceMs) {
+      if (now - this.#silentSince >= this.#patienceMs + this.#readingMs) {
         this.#givenUpAt = now;
         this.#patienceMs = Math.min(MOST_PATIENCE_MS, 2 * this.#patienceMs);
         return this.#change(holder);
@@ -219,6 +231,11 @@ export class JournalWriter {
       await new Promise<void>((resolve) => void clock.after(PAUSE_MS, resolve));
     }
     this.#schedule();
+  }
+
+  /** Milliseconds that this node may take, while it lags, to read an answer that has come. */
+  get #readingMs(): number {
+    return this.#lagMs < LATE_MS ? 0 : Math.min(MOST_READING_MS, READ_LAGS * this.#lagMs);
   }
 
   #again(entry: JournalEntry, from: number): void {
