@@ -448,7 +448,8 @@ function outlineBody(mode: string, tokens: number, points = 8): Record<string, u
     messages: [{ role: "user", content: `${QUESTION} ${Math.floor(random() * 1e6)}` }],
     max_tokens: tokens,
     temperature: 0,
-    orrery: { mode, points: POINTS.slice(0, points), ignore_eos: true },
+    // The points are those of earlier requests: drafts would be looked up in their answers.
+    orrery: { mode, points: POINTS.slice(0, points), ignore_eos: true, reuse: false },
   };
 }
 

@@ -127,7 +127,9 @@ async function main(dir: string): Promise<void> {
 /** The servers to measure; those that are started are stopped with `nodes`. */
 async function serversIn(dir: string, nodes: AsyncDisposableStack): Promise<Server[]> {
   const key = clientKey(args["api-key-file"]); // never sent to the peer
-  const own = { orrery: { ignore_eos: true, mode: args.mode } };
+  // Answers to random tokens are much alike: drafts would be looked up in earlier ones.
+  const drafts = args.mode !== "plain";
+  const own = { orrery: { ignore_eos: true, mode: args.mode, ...(drafts && { reuse: false }) } };
   const start = async (name: string, root: string): Promise<Server> => {
     const options = [
       ...["--data", args.data ?? join(dir, name)],

@@ -41,7 +41,8 @@ export async function benchPair(
           messages: [{ role: "user", content: QUESTION }],
           max_tokens: 400,
           temperature: 0,
-          orrery: { mode },
+          // The same question is asked again: its drafts would be looked up in its earlier answers.
+          orrery: { mode, reuse: false },
         });
       await ask(); // the second time is measured, when the drafter and its figures are warm
       const all: ClientMeasurement[] = [];
