@@ -38,7 +38,8 @@ const PROMPTS = [
 ];
 const WAYS: Record<string, unknown>[] = [
   {},
-  { orrery: { mode: "speculative" } },
+  { orrery: { mode: "speculative" } }, // its drafts are looked up in the plain answers, all right
+  { orrery: { mode: "speculative", draft_length: 4, reuse: false } }, // in the text, mostly wrong
   { temperature: 0.8, seed: 5 },
 ];
 

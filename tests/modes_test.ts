@@ -17,7 +17,7 @@ const plainly = { max_tokens: MAX_TOKENS, orrery: { mode: "plain" } };
 
 /**
  * Drafts of another length, shape and source for each prompt; none of them says that it will be
- * used.
+ * used. They are not looked up in earlier answers, which would make all of them right.
  */
 function drafting(i: number, plain: NodeAnswer): Record<string, unknown> {
   // A prediction is looked up by n-grams: what is expected, with every seventh word wrong.
@@ -25,7 +25,10 @@ function drafting(i: number, plain: NodeAnswer): Record<string, unknown> {
   return {
     max_tokens: MAX_TOKENS,
     ...(i % 3 === 2 && { prediction: { type: "content", content: guess } }),
-    orrery: { mode: "speculative", draft_length: LENGTHS[i % 7], draft_tree: i % 2 === 0 },
+    orrery: {
+      ...{ mode: "speculative", draft_length: LENGTHS[i % 7], draft_tree: i % 2 === 0 },
+      reuse: false,
+    },
   };
 }
 
@@ -155,7 +158,8 @@ Deno.test("POST /v1/chat/completions goes on with the same tokens when the draft
       messages: [{ role: "user", content: "Why does it rain?" }],
       temperature: 0,
       max_tokens: 300,
-      orrery: { mode, ignore_eos: true, draft_length: 4 },
+      // Drafts from earlier answers would leave the drafter nothing to do.
+      orrery: { mode, ignore_eos: true, draft_length: 4, reuse: false },
     });
     await using cluster = await startCluster(3, data, ["--layers", "0-2,3-5"]);
     const expected = await stream(cluster.url, body("plain"), () => {});

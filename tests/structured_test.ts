@@ -95,7 +95,8 @@ async function askAll(
 }
 
 const plain = { orrery: { mode: "plain" } };
-const drafting = { orrery: { mode: "speculative", draft_length: 4 } };
+/** Drafts of the model: those from the plain answer would all be right. */
+const drafting = { orrery: { mode: "speculative", draft_length: 4, reuse: false } };
 const auto = { orrery: { mode: "auto" } };
 
 /** The i-th request: streamed or not, plainly or with drafts, greedy or sampled. */

@@ -33,7 +33,8 @@ const asked = (content: string, more: Record<string, unknown> = {}) => ({
 /** What is asked, over and over. */
 const REQUESTS = [
   asked("Why does it rain?"),
-  asked("What is a rainbow?", { orrery: { mode: "speculative", ignore_eos: true } }),
+  // With drafts of the model's, not of earlier answers.
+  asked("What is a rainbow?", { orrery: { mode: "speculative", ignore_eos: true, reuse: false } }),
   asked("How do bees make honey?", { temperature: 0.8, seed: 11 }),
   asked("Why is the sky blue?", { max_tokens: 400 }),
 ];

@@ -19,7 +19,8 @@ const about = (kind: FaultRequest["kind"], content: string, tokens: number): Fau
     messages: [{ role: "user", content }],
     temperature: 0,
     max_tokens: tokens,
-    orrery: { mode: kind },
+    // Drafts from earlier answers would leave the drafter nothing to do.
+    orrery: { mode: kind, reuse: kind !== "speculative" },
     // Without end tokens and the like, each of its tokens has a text.
     ...(kind !== "outline" && { logit_bias: { "0": -100, "1": -100, "2": -100 } }),
   },
