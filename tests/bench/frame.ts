@@ -23,6 +23,7 @@ import { Driver } from "./frame/driver.ts";
 import { StageChild } from "./frame/stage_child.ts";
 import { nodeOf, type StageFigures } from "./frame/stage_process.ts";
 import { alignRows, describeMachine, medianOf } from "./shared/figures.ts";
+import { say } from "./shared/progress.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 
 const help = `Measure what a frame costs at a stage besides computing.
@@ -119,6 +120,7 @@ async function main(): Promise<void> {
   await inTemporaryFolder(async (dir) => {
     for (const [shape, geometry] of Object.entries(SHAPES).slice(0, args.quick ? 1 : 2)) {
       for (const { code, root } of codes) {
+        say(`${shape} shape, code ${code}: weights are made up, and three processes load them`);
         for (
           const figures of await measure({ dir, root, geometry: { ...geometry, layers: LAYERS } })
         ) {
@@ -192,6 +194,8 @@ async function measureRows(
   children: StageChild[],
   rows: number,
 ): Promise<Omit<Case, "code" | "shape">> {
+  const what = `${rows} row${rows > 1 ? "s" : ""} a frame`;
+  say(`${what}: ${WARM_FRAMES} frames, in which V8 compiles`);
   await driver.run(rows, WARM_FRAMES);
   const passes: { wallMs: number; figures: StageFigures[] }[] = [];
   const pass = async (profile: boolean) => {
@@ -201,7 +205,11 @@ async function measureRows(
     for (const child of children) figures.push(await child.end());
     return { wallMs, figures };
   };
-  for (let i = 0; i < PASSES; i++) passes.push(await pass(false));
+  for (let i = 0; i < PASSES; i++) {
+    say(`${what}: pass ${i + 1} of ${PASSES}, ${frames} frames`);
+    passes.push(await pass(false));
+  }
+  say(`${what}: ${frames} frames with a profile`);
   const profiled = await pass(true);
   const median = (of: (pass: { wallMs: number; figures: StageFigures[] }) => number) =>
     medianOf(passes.map(of)) / frames;

@@ -21,11 +21,12 @@ import { oneOf, orUsage, randomPrompt } from "./edge/options.ts";
 import { askPeer } from "./edge/peer.ts";
 import { type MemoryParts, PARTS, partsOf, totalOf } from "./memory/parts.ts";
 import { alignRows, describeMachine } from "./shared/figures.ts";
+import { say } from "./shared/progress.ts";
 import { inTemporaryFolder } from "./shared/temporary_folder.ts";
 
 const { values: args } = parseArgs({
   options: {
-    /** 200 requests in place of 1000. */
+    /** 200 requests in place of 1000, and a shorter wait for nodes that do not come to rest. */
     quick: { type: "boolean", default: false },
     /** A model with made-up weights. @default the embedded model */
     model: { type: "string" },
@@ -48,7 +49,9 @@ const CLIENTS = 4;
 const READ_MS = 3_000;
 const STEADY = { readings: 4, bytes: 3e6 };
 /** Longest wait for a node to come to rest, in milliseconds. */
-const REST_MS = 90_000;
+const REST_MS = args.quick ? 30_000 : 90_000;
+/** Longest time for a request, in milliseconds. */
+const REQUEST_MS = 90_000;
 /** Longest time for the peer, in milliseconds. */
 const PEER_MS = 600_000;
 const PROMPT = 512;
@@ -62,16 +65,20 @@ async function readParts(node: NodeProcess): Promise<MemoryParts> {
   return partsOf(await Deno.readTextFile(`/proc/${node.pid}/smaps`));
 }
 
-/** Waits until the memory of a node no longer changes, or for {@linkcode REST_MS}. */
-async function rested(node: NodeProcess): Promise<MemoryParts> {
+/**
+ * Waits until the memory of a node no longer changes, or for {@linkcode REST_MS}; `steady`: it came to
+ * rest in that time.
+ */
+async function rested(node: NodeProcess): Promise<{ steady: boolean; parts: MemoryParts }> {
   const deadline = performance.now() + REST_MS;
   const last: number[] = [];
   for (;;) {
     const parts = await readParts(node);
     last.push(totalOf(parts));
     const recent = last.slice(-STEADY.readings);
-    const steady = Math.max(...recent) - Math.min(...recent) <= STEADY.bytes;
-    if (recent.length === STEADY.readings && steady || performance.now() > deadline) return parts;
+    const steady = recent.length === STEADY.readings &&
+      Math.max(...recent) - Math.min(...recent) <= STEADY.bytes;
+    if (steady || performance.now() > deadline) return { steady, parts };
     await new Promise((resolve) => setTimeout(resolve, READ_MS));
   }
 }
@@ -83,7 +90,9 @@ async function note(what: string, node: NodeProcess): Promise<void> {
     rows.push([what, when, ...bytes.map((n) => (n / 1e6).toFixed(0))]);
   };
   line("at once", await readParts(node));
-  line("rested", await rested(node));
+  say(`${what}: until its memory rests, at most ${REST_MS / 1000} s`);
+  const { steady, parts } = await rested(node);
+  line(steady ? "rested" : `after ${REST_MS / 1000} s, not at rest`, parts);
 }
 
 async function post(url: string, path: string, body: Record<string, unknown>): Promise<void> {
@@ -91,7 +100,7 @@ async function post(url: string, path: string, body: Record<string, unknown>): P
     method: "POST",
     headers: { "content-type": "application/json", ...keyHeaders(key) },
     body: JSON.stringify({ model: "default", temperature: 0, ...body }),
-    signal: AbortSignal.timeout(REST_MS),
+    signal: AbortSignal.timeout(REQUEST_MS),
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`${response.status}: ${text}`);
@@ -123,6 +132,7 @@ async function noteRequests(node: NodeProcess, reuse: boolean): Promise<void> {
   const url = await node.url();
   let asked = 0;
   for (const requests of REQUESTS) {
+    say(`requests ${asked + 1} to ${requests}`);
     await askMany(url, { from: asked, to: asked = requests, reuse });
     await note(`first node, ${requests} requests${reuse ? "" : ", no KV kept"}`, node);
   }
@@ -134,16 +144,19 @@ async function noteRequests(node: NodeProcess, reuse: boolean): Promise<void> {
  */
 async function measureEmbedded(dir: string): Promise<void> {
   {
+    say("a first node starts");
     await using forgetful = NodeProcess.start(["--data", join(dir, "forgetful")]);
     await forgetful.ready(1);
     await noteRequests(forgetful, false);
   }
+  say("another first node starts");
   await using first = NodeProcess.start(["--data", join(dir, "first")]);
   await first.ready(1);
   await note("first node, no request", first);
   await noteRequests(first, true);
   // Last, since layers or drafts may move to a node that joins, and requests would fail when it ends.
   const options = ["--data", join(dir, "joined"), ...await first.join()];
+  say("a node joins it");
   await using joined = NodeProcess.start(options);
   await joined.line(/^ready/);
   await note("joined node", joined);
@@ -152,9 +165,12 @@ async function measureEmbedded(dir: string): Promise<void> {
 /** Nodes that share a model's layers, after a prompt and a short answer. */
 async function measureModel(model: string, nodes: number): Promise<void> {
   await mkdir(args.data, { recursive: true });
+  say(`${model}: its weights are made up, if ${args.data} has none`);
   await prepareRandomModel(args.data, model);
+  say(`${nodes} nodes start`);
   await using cluster = await startCluster(nodes, args.data, ["--model", model]);
   const random = seededRandom(5);
+  say(`a prompt of ${PROMPT} tokens and ${NEW_TOKENS} more`);
   await post(cluster.url, "completions", {
     prompt: randomPrompt(random, PROMPT),
     max_tokens: NEW_TOKENS,
