@@ -11,16 +11,17 @@ import { NodeProcess } from "./support/processes.ts";
 import { hasModel } from "./support/whole_model.ts";
 
 /** Asks, and asks again after a 503, as clients do: a node may have been taken for dead meanwhile. */
-const ask = async (url: string, tries = 5): Promise<string> => {
+const ask = async (url: string, signal = AbortSignal.timeout(60_000)): Promise<string> => {
   const response = await fetch(`${url}/v1/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ prompt: "The rain", max_tokens: 8, temperature: 0 }),
+    signal,
   });
   const body = await response.json();
-  if (response.status === 503 && tries > 1) {
+  if (response.status === 503) {
     await new Promise((resolve) => setTimeout(resolve, 500));
-    return await ask(url, tries - 1);
+    return await ask(url, signal);
   }
   assert.equal(response.status, 200, JSON.stringify(body));
   return body.choices[0].text;

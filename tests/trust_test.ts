@@ -28,6 +28,7 @@ class World implements AsyncDisposable {
   private constructor(
     readonly cluster: TestCluster,
     readonly first: MailboxNode,
+    readonly firstTls: NodeTrust,
     readonly member: MailboxNode,
     readonly memberTls: NodeTrust,
   ) {}
@@ -42,7 +43,7 @@ class World implements AsyncDisposable {
     });
     const member = await open(MEMBER, { tls: memberTls, accept: () => true });
     member.mailbox.addPeer(FIRST, "127.0.0.1", first.mailbox.port);
-    const world = new World(cluster, first, member, memberTls);
+    const world = new World(cluster, first, tls, member, memberTls);
     await keepWarnings(world.log);
     await world.stillWorks();
     return world;
@@ -194,7 +195,10 @@ Deno.test("MailboxServer gives a peer without a good certificate nothing", async
   await t.step("revoked", async () => {
     const certificate = await issued(cluster.authority, "gone:0:0bad", await cluster.token());
     await cluster.authority.identities.remove("gone");
-    await new Promise((resolve) => setTimeout(resolve, 1_500)); // the list is read each second
+    await until(
+      () => world.firstTls.known.revoked.length > 0,
+      "the list, which is read each second",
+    );
     await world.shutOut(
       certificate,
       /node gone:0:0bad was removed from the cluster/,

@@ -101,7 +101,8 @@ class Fleet implements AsyncDisposable {
       const { nodes = [] } = await (await fetch(`${url}/api/nodes`)).json();
       const here = nodes.filter(({ state }: { state: string }) => /^(serving|idle)/.test(state));
       if (ready.every(Boolean) && here.length === NAMES.length) return;
-      assert.ok(performance.now() < late, JSON.stringify(nodes));
+      const said = () => [...this.running].map(([name, { node }]) => `${name}:\n${node.output}`);
+      assert.ok(performance.now() < late, `${JSON.stringify(nodes)}\n${said().join("\n")}`);
       await sleep(250);
     }
   }

@@ -9,6 +9,7 @@ import { type Api, createApi } from "./mod.ts";
 async function withKeys(
   run: (world: {
     app: Api;
+    generator: ScriptedGenerator;
     file: string;
     key: string;
     id: string;
@@ -28,9 +29,10 @@ async function withKeys(
     let now = 0;
     const keys = new ApiKeys(file, { now: () => now });
     const serving = () => ({ reason: "secret reason" });
-    const app = createApi(new ScriptedGenerator(), { access: { keys }, serving });
+    const generator = new ScriptedGenerator();
+    const app = createApi(generator, { access: { keys }, serving });
     const logged = () => records.map(({ message }) => message.join("")).join("\n");
-    await run({ app, file, key, id, logged, tick: () => now += 1_000 });
+    await run({ app, generator, file, key, id, logged, tick: () => now += 1_000 });
   } finally {
     await reset();
     await Deno.remove(dir, { recursive: true });
@@ -199,7 +201,7 @@ Deno.test("createApi() lets web pages of given origins ask, with a key, and no o
   }));
 
 Deno.test("createApi() holds a key to its requests in flight and its tokens, and tells it what is left", () =>
-  withKeys(async ({ app, file, key, tick }) => {
+  withKeys(async ({ app, generator, file, key, tick }) => {
     const limited = await createApiKey(file, "guest", { requests: 1, tokens_per_minute: 40 });
     tick();
     const chat = (key: string, content: string, signal?: AbortSignal) =>
@@ -213,7 +215,7 @@ Deno.test("createApi() holds a key to its requests in flight and its tokens, and
       });
     const leave = new AbortController();
     const hangs = chat(limited.key, "[hang]", leave.signal);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    while (generator.active === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     const second = await chat(limited.key, "hello");
     assert.equal(second.status, 429);
     assert.equal(second.headers.get("retry-after"), "1");

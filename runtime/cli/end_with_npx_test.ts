@@ -10,24 +10,36 @@ const lives = async (pid: number): Promise<boolean> =>
   (await new Deno.Command("/bin/sh", { args: ["-c", `kill -0 ${pid} 2>/dev/null`] }).output())
     .success;
 
+/** Has the process a child that sleeps for a second? */
+const sleeps = async (pid: number) => {
+  const { stdout } = await new Deno.Command("ps", { args: ["-A", "-o", "ppid=", "-o", "args="] })
+    .output();
+  return new TextDecoder().decode(stdout).split("\n").some((line) =>
+    line.trim() === `${pid} sleep 1`
+  );
+};
+
 Deno.test("end_with_npx.sh ends a node when the npx above it is killed", options, async () => {
   const folder = await Deno.makeTempDir();
   // A program that is seen as `node .../npx ...`. Below it, as below a real npx, stands another
   // program, which outlives it; the node is a child of that one.
   const [node, npx] = [join(folder, "node"), join(folder, "npx")];
-  const inner = `sleep 600 >/dev/null & echo $!; sh '${SCRIPT}' $! >/dev/null 2>&1 & wait`;
+  const inner = `sleep 600 >/dev/null & n=$!; sh '${SCRIPT}' $n >/dev/null 2>&1 & echo $n $!; wait`;
   await Deno.writeTextFile(node, `#!/bin/sh\nsh -c "${inner.replaceAll("$", "\\$")}" &\nwait\n`);
   await Deno.chmod(node, 0o755);
   const child = new Deno.Command(node, { args: [npx, "-y"], stdout: "piped" }).spawn();
   try {
     const reader = child.stdout.getReader();
-    const pid = Number(new TextDecoder().decode((await reader.read()).value));
-    assert.ok(pid > 1);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [pid, script] = new TextDecoder().decode((await reader.read()).value).split(" ").map(
+      Number,
+    );
+    assert.ok(pid > 1 && script > 1);
+    const deadline = performance.now() + 60_000;
+    // It has found the npx when it sleeps until it looks again.
+    while (!await sleeps(script)) assert.ok(performance.now() < deadline, "it watches nothing");
     assert.equal(await lives(pid), true);
     child.kill("SIGTERM");
     await child.status;
-    const deadline = performance.now() + 60_000;
     while (await lives(pid)) {
       if (performance.now() > deadline) {
         Deno.kill(pid, "SIGKILL");

@@ -67,7 +67,11 @@ Deno.test("waitingFor() shows on a terminal what is waited for, and removes it",
   const { written, sink } = terminalSink(true);
   const late = new Promise<string>((resolve) => setTimeout(() => resolve("done"), 1_200));
   assert.equal(await waitingFor("examining", late, sink), "done");
-  assert.deepEqual(written, ["\r\x1b[Kexamining: 1 s", "\r\x1b[K"]);
+  // A busy machine may draw a later second, and another one.
+  const shown = written.slice(0, -1).map((text) => text.replace("\r\x1b[K", ""));
+  assert.ok(shown.every((text) => /^examining: [1-9]\d* s$/.test(text)), shown.join());
+  assert.ok(written.length >= 2);
+  assert.equal(written.at(-1), "\r\x1b[K");
   const soon = terminalSink(true);
   await assert.rejects(waitingFor("x", Promise.reject(new Error("no")), soon.sink), /no/);
   assert.deepEqual(soon.written, []);

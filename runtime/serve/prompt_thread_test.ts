@@ -41,7 +41,9 @@ Deno.test("PromptThread.ask() gives the ids that the node's own thread gives", (
 
 Deno.test("PromptThread.ask() refuses what cannot fit before all of it is encoded", () =>
   withThread(async (thread) => {
-    const text = words.repeat(80_000);
+    const [text, tenth] = [80_000, 8_000].map((times) => words.repeat(times));
+    const before = performance.now();
+    await thread.ask({ op: "text", text: tenth });
     const begun = performance.now();
     await assert.rejects(
       thread.ask({ op: "prompt", prompt: { kind: "text", text } }),
@@ -49,8 +51,8 @@ Deno.test("PromptThread.ask() refuses what cannot fit before all of it is encode
         hasCode(error, "context_exceeded") && /maximum context length/.test(error.message) &&
         Number(error.metadata.prompt_tokens) > model.context && error.metadata.param === "prompt",
     );
-    // Encoding all of it takes several seconds; the thread itself has to start here.
-    assert.ok(performance.now() - begun < 5_000);
+    const [tenthMs, tookMs] = [begun - before, performance.now() - begun];
+    assert.ok(tookMs < 5 * tenthMs, `${tookMs} ms, a tenth is encoded in ${tenthMs} ms`);
   }));
 
 Deno.test("PromptThread.ask() ends the thread when a prompt takes too long, and goes on with the next", () =>
@@ -63,8 +65,16 @@ Deno.test("PromptThread.ask() ends the thread when a prompt takes too long, and 
     ]);
     assert.ok(late.status === "rejected" && hasCode(late.reason, "encode_deadline"));
     assert.equal(thread.waiting, 0);
-    const { ids } = await thread.ask({ op: "text", text: words });
-    assert.ok(ids.length > 5);
+    // A busy machine may take longer than the limit only to start another thread.
+    const next = async (tries = 20): Promise<number> => {
+      try {
+        return (await thread.ask({ op: "text", text: words })).ids.length;
+      } catch (error) {
+        if (tries === 0 || !hasCode(error, "encode_deadline")) throw error;
+        return await next(tries - 1);
+      }
+    };
+    assert.ok(await next() > 5);
   }, { limitMs: 3_000, context: 100_000_000 }));
 
 Deno.test("PromptThread.ask() bounds what waits, and forgets what nobody wants any more", () =>

@@ -16,13 +16,16 @@ interface Row {
   health: string | null;
 }
 
-/** Milliseconds in which a killed node must be known to be gone. */
-const KILLED_MS = 1_000;
+/**
+ * Milliseconds in which a killed node must be known to be gone, also on a loaded machine (one without
+ * other work takes a tenth of a second; it is printed): its silence alone would tell later.
+ */
+const KILLED_MS = 5_000;
 /** A node that stands still for this time stays a member; for that time it does not. */
 const SHORT_FREEZE_MS = 3_000;
 const LONG_FREEZE_MS = 8_000;
 
-Deno.test("deno task start notices a killed node within a second, and forgives one that stands still", async (t) => {
+Deno.test("deno task start notices a killed node before its silence tells, and forgives one that stands still", async (t) => {
   const data = await Deno.makeTempDir({ prefix: "orrery-test-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(data, { recursive: true }));
@@ -82,17 +85,20 @@ Deno.test("deno task start notices a killed node within a second, and forgives o
     },
   );
 
-  await t.step("a killed node is known to be gone within a second", async () => {
-    const { node } = (await rows()).find(({ name }) => name === "shed")!;
-    const killed = performance.now();
-    shed.kill("SIGKILL");
-    await until((rows) => rows.some((row) => row.node === node && row.state === "away"), 5);
-    const ms = performance.now() - killed;
-    console.log(`a killed node of three is known to be gone after ${ms.toFixed(0)} ms`);
-    assert.ok(ms < KILLED_MS, `${ms} ms\n${first.output}`);
-    assert.match(first.output, says(node, 'dead": "its machine refuses connections'));
-    await shed.status();
-  });
+  await t.step(
+    "a killed node is known to be gone, as its machine refuses connections",
+    async () => {
+      const { node } = (await rows()).find(({ name }) => name === "shed")!;
+      const killed = performance.now();
+      shed.kill("SIGKILL");
+      await until((rows) => rows.some((row) => row.node === node && row.state === "away"), 5);
+      const ms = performance.now() - killed;
+      console.log(`a killed node of three is known to be gone after ${ms.toFixed(0)} ms`);
+      assert.ok(ms < KILLED_MS, `${ms} ms\n${first.output}`);
+      assert.match(first.output, says(node, 'dead": "its machine refuses connections'));
+      await shed.status();
+    },
+  );
 
   await t.step("its next life is one row, and the same node", async () => {
     const before = (await rows()).find(({ name }) => name === "shed")!;
@@ -106,7 +112,7 @@ Deno.test("deno task start notices a killed node within a second, and forgives o
   });
 
   await t.step(
-    "of two nodes, one that is killed is known to be gone within a second too",
+    "of two nodes, one that is killed is known to be gone in the same way",
     async () => {
       attic.kill("SIGTERM");
       await attic.status();
@@ -117,6 +123,7 @@ Deno.test("deno task start notices a killed node within a second, and forgives o
       const ms = performance.now() - killed;
       console.log(`a killed node of two is known to be gone after ${ms.toFixed(0)} ms`);
       assert.ok(ms < KILLED_MS, `${ms} ms\n${first.output}`);
+      assert.match(first.output, says(node, 'dead": "its machine refuses connections'));
     },
   );
 });

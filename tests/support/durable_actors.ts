@@ -25,6 +25,11 @@ export const tally = defineActor({
     crash: z.object({}),
     inPlace: z.object({}),
     wake: z.object({ at: z.number(), note: z.string(), name: z.string().optional() }),
+    wakes: z.object({
+      alarms: z.array(
+        z.object({ inMs: z.number(), note: z.string(), name: z.string().optional() }),
+      ),
+    }),
     unset: z.object({ name: z.string() }),
     alarms: z.object({}),
     ring: z.object({ note: z.string() }),
@@ -56,6 +61,13 @@ export const tally = defineActor({
         (state.value as { count: number }).count = 7;
       },
       wake: ({ at, note, name }) => ctx.alarm(at, { type: "ring", note }, { name }),
+      wakes: ({ alarms }) => {
+        const now = ctx.date();
+        for (const { inMs, note, name } of alarms) {
+          ctx.alarm(now + inMs, { type: "ring", note }, { name });
+        }
+        return now;
+      },
       unset: ({ name }) => ctx.cancelAlarm(name),
       alarms: () => ctx.alarms().map(({ name, at }) => ({ name, at })),
       ring: ({ note }) => {
