@@ -14,6 +14,8 @@ const MOST_SEALED = 256;
 interface HeldJournal {
   term: number;
   entries: Map<string, JournalEntry>;
+  /** When each entry was added to last, milliseconds. */
+  heardAt: WeakMap<JournalEntry, number>;
 }
 
 /** Options of {@linkcode HeldJournals}. */
@@ -22,6 +24,12 @@ export interface HeldOptions {
   now(): number;
   /** Bytes that all copies together may take. */
   mostBytes: number;
+  /**
+   * Milliseconds without anything new after which a copy is forgotten that has not ended: its node has
+   * forgotten the request too, which nobody goes on with, or has chosen another holder. (Where it has
+   * not, its next message finds the copy missing, and all of it is sent again.)
+   */
+  silentMs: number;
 }
 
 /** See the module's text. */
@@ -64,7 +72,7 @@ export class HeldJournals {
     if (journal && term < journal.term) return { state: "sealed" };
     if (!journal || term > journal.term) {
       this.drop(origin);
-      journal = { term, entries: new Map() };
+      journal = { term, entries: new Map(), heardAt: new WeakMap() };
       this.#journals.set(origin, journal);
     }
     const missing: string[] = [];
@@ -77,7 +85,7 @@ export class HeldJournals {
     return { state: "kept", missing, refused };
   }
 
-  #apply({ entries }: HeldJournal, op: JournalOp): "kept" | "missing" | "refused" {
+  #apply({ entries, heardAt }: HeldJournal, op: JournalOp): "kept" | "missing" | "refused" {
     let entry = entries.get(op.id);
     if (!entry) {
       if (op.from > 0 || !op.head) return "missing";
@@ -86,6 +94,7 @@ export class HeldJournals {
       entries.set(op.id, entry);
       this.#bytes += entry.bytes;
     }
+    heardAt.set(entry, this.#options.now());
     const have = entry.records.length;
     if (op.from > have) return "missing";
     const added = op.records.slice(have - op.from);
@@ -119,12 +128,15 @@ export class HeldJournals {
     if (entries.delete(entry.head.id)) this.#bytes -= entry.bytes;
   }
 
-  /** Forgets entries that have ended for as long as they are kept. */
+  /** Forgets entries that have ended for as long as they are kept, and those that are silent for long. */
   sweep(): void {
-    const now = this.#options.now();
-    for (const { entries } of this.#journals.values()) {
+    const { now, silentMs } = this.#options;
+    for (const { entries, heardAt } of this.#journals.values()) {
       for (const entry of [...entries.values()]) {
-        if (entry.ended && now - entry.endedAt! >= entry.head.keep_ms) this.#remove(entries, entry);
+        const [since, forMs] = entry.ended
+          ? [entry.endedAt!, entry.head.keep_ms]
+          : [heardAt.get(entry)!, silentMs];
+        if (now() - since >= forMs) this.#remove(entries, entry);
       }
     }
   }

@@ -25,6 +25,8 @@ const ADOPTED_LINGER_MS = 60_000;
 const REMOTE_LINGER_MS = 10_000;
 /** Milliseconds for which a request is kept that ended early. */
 const PAUSED_MS = 600_000;
+/** Milliseconds for which a copy of such a request is kept: for longer than the request. */
+const SILENT_MS = PAUSED_MS + 60_000;
 /** Milliseconds in which the registry must answer a takeover. */
 const TAKEOVER_MS = 600_000;
 /** Milliseconds between two looks for entries that are kept no longer. */
@@ -96,7 +98,9 @@ export class RequestJournal implements JournalDuties {
   constructor(options: JournalOptions) {
     this.#options = options;
     const { node, clock, mostHeldBytes = 256 << 20, date = Date.now } = options;
-    this.#held = new HeldJournals({ now: () => clock.now(), mostBytes: mostHeldBytes });
+    this.#held = new HeldJournals({
+      ...{ now: () => clock.now(), mostBytes: mostHeldBytes, silentMs: SILENT_MS },
+    });
     this.#writer = new JournalWriter({
       node,
       clock,

@@ -58,7 +58,8 @@ const BROKEN: Record<string, { variant: JournalVariant; shows: RegExp }> = {
 /** See the module's text. */
 export const JOURNAL: SimulationArea = {
   name: "journal",
-  promise: "no token is lost, doubled, or told before it is journalled; each request ends once",
+  promise:
+    "no token is lost, doubled, or told before it is journalled; each request ends once and is forgotten",
   share: 10,
   run: (seed) => run(seed),
   least: { returns: 1 },

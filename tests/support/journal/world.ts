@@ -5,7 +5,7 @@
  *
  * Checked while it runs: no token is lost or doubled for any client; what a client is told is in the
  * copy that the teller's holder has; no two nodes tell different records of one request. At the end
- * every request has ended once.
+ * every request has ended once, and a quarter of an hour later no node keeps anything of any.
  *
  * @module
  */
@@ -30,8 +30,11 @@ const FAULTS_MS = 40_000;
 const SETTLE_MS = 240_000;
 /** Virtual milliseconds between two faults: a copy that was lost is made again in that time. */
 const BETWEEN_MS = 9_000;
-/** Virtual milliseconds between two looks at who reaches whom. */
+/** Virtual milliseconds between two looks at who reaches whom, and where nothing is asked any more. */
 const LOOK_MS = 150;
+const RESTING_LOOK_MS = 5_000;
+/** Virtual milliseconds after which nodes of which nothing is asked keep nothing. */
+const REST_MS = 900_000;
 
 /** Sends an append, as the production does. */
 export type SendAppend = (holder: string, message: AppendMessage) => Promise<AppendedMessage>;
@@ -84,6 +87,8 @@ export class JournalWorld implements Steps {
   readonly #clients: number;
   #lives = 0;
   #over = false;
+  /** When nodes must keep nothing any more; undefined: requests have not ended. */
+  #emptyAt?: number;
 
   constructor(seed: number, variant: JournalVariant = {}) {
     this.#seed = seed;
@@ -152,11 +157,21 @@ export class JournalWorld implements Steps {
 
   step(): boolean {
     if (this.#over) return false;
+    if (this.problems.length > 0) return this.#end();
     const done = this.ended === this.#clients && this.time.now > FAULTS_MS;
-    if (this.problems.length > 0 || done) return this.#end();
-    if (this.time.step(FAULTS_MS + SETTLE_MS)) return true;
-    this.fail(`${this.#clients - this.ended} of ${this.#clients} requests have not ended`);
+    if (done) this.#emptyAt ??= this.time.now + REST_MS;
+    if (this.time.step(this.#emptyAt ?? FAULTS_MS + SETTLE_MS)) return true;
+    if (done) this.#checkEmpty();
+    else this.fail(`${this.#clients - this.ended} of ${this.#clients} requests have not ended`);
     return this.#end();
+  }
+
+  #checkEmpty(): void {
+    for (const { name, journal: { facts } } of this.nodes) {
+      const { own, heldBytes } = facts;
+      if (own === 0 && heldBytes === 0) continue;
+      this.fail(`${name} still keeps ${own} requests, and ${heldBytes} bytes of others' requests`);
+    }
   }
 
   report(): JournalReport {
@@ -235,7 +250,7 @@ export class JournalWorld implements Steps {
         if (!this.nodes.some((b) => b.name === name)) this.#lose(a, name);
       }
     }
-    this.time.after(LOOK_MS, () => this.#look());
+    this.time.after(this.#emptyAt ? RESTING_LOOK_MS : LOOK_MS, () => this.#look());
   }
 
   #see(a: JournalNode, b: JournalNode): void {
@@ -365,15 +380,19 @@ export class JournalWorld implements Steps {
       onFirst: () => void;
     },
   ): Promise<boolean> {
-    for (let at = 0;; at++) {
-      const next = await connection.until(records.next());
-      if (next.done) return true;
-      const record = next.value;
-      onFirst();
-      this.#heard(head.id, at, { record, node });
-      if (at >= got.length) got.push(record);
-      // Some clients go away in the middle, and come back.
-      if (this.random() < 0.004) throw new Error("the client went away");
+    try {
+      for (let at = 0;; at++) {
+        const next = await connection.until(records.next());
+        if (next.done) return true;
+        const record = next.value;
+        onFirst();
+        this.#heard(head.id, at, { record, node });
+        if (at >= got.length) got.push(record);
+        // Some clients go away in the middle, and come back.
+        if (this.random() < 0.004) throw new Error("the client went away");
+      }
+    } finally {
+      node.process.run(() => void records.return(undefined).catch(() => {}));
     }
   }
 
