@@ -164,6 +164,8 @@ export const configSchema = z.looseObject({
   attn_logit_softcapping: z.number().positive().nullish(),
   final_logit_softcapping: z.number().positive().nullish(),
   quantization_config: z.record(z.string(), z.unknown()).nullish(),
+  /** What MLX writes in place of `quantization_config`, or beside it. */
+  quantization: z.record(z.string(), z.unknown()).nullish(),
   bos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
   eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
 });

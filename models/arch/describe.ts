@@ -165,9 +165,8 @@ function describeText(json: unknown, file: string): Omit<Described, "textPart"> 
   const name = config.architectures[0];
   checkRotation(config, file);
   const unsupported = architecture.unsupported(config);
-  const packing = config.quantization_config
-    ? packingOf(config.quantization_config, architecture.packings)
-    : undefined;
+  const quantization = config.quantization_config ?? config.quantization;
+  const packing = quantization ? packingOf(quantization, architecture.packings) : undefined;
   if (typeof packing === "string") unsupported.push(packing);
   if (unsupported.length > 0) {
     throw modelError(

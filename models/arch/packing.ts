@@ -13,6 +13,11 @@ export type Packing =
    * 8-bit floats (e4m3) with a scale for each tensor, row, or block of this many rows and columns.
    */
   | { kind: "float8"; block?: readonly [rows: number, columns: number] }
+  /**
+   * MLX: codes of 2 to 8 bits with a scale and a bias for each group of so many inputs; `groups` has
+   * those of the matrices, by name, that have another one.
+   */
+  | { kind: "affine"; group: number; groups: Readonly<Record<string, number>> }
   /** 8-bit integers, one a byte, with a scale for each tensor or row. */
   | { kind: "bytes" }
   /**
@@ -34,7 +39,7 @@ export type Packing =
 /** What is supported, for messages. */
 const PACKINGS =
   "gptq and awq of 4 bits, gptq of 8, fp8, and compressed-tensors with formats pack-quantized, " +
-  "int-quantized and float-quantized";
+  "int-quantized and float-quantized, and MLX's affine one";
 
 const bits = z.union([z.literal(4), z.literal(8)]);
 
@@ -122,6 +127,22 @@ const compressed = z.object({
 const mxfp4 = z.object({ quant_method: z.literal("mxfp4") })
   .transform((): Packing => ({ kind: "mxfp4" }));
 
+/** MLX names no method. */
+const affine = z.looseObject({
+  bits: z.number().int().min(2).max(8),
+  group_size: z.number().int().positive(),
+  mode: z.literal("affine").default("affine"),
+}).transform(({ group_size, ...others }): Packing => ({
+  kind: "affine",
+  group: group_size,
+  groups: Object.fromEntries(
+    Object.entries(others).flatMap(([name, own]) => {
+      const group = (own as { group_size?: unknown } | null)?.group_size;
+      return typeof group === "number" && group > 0 ? [[name, group]] : [];
+    }),
+  ),
+}));
+
 const METHODS: Record<string, z.ZodType<Packing>> = {
   fp8,
   fbgemm_fp8: fp8,
@@ -130,10 +151,11 @@ const METHODS: Record<string, z.ZodType<Packing>> = {
   awq,
   "compressed-tensors": compressed,
   mxfp4,
+  affine,
 };
 
 /** Kinds that a family's checkpoints may have where it does not say so. */
-const USUAL: readonly Packing["kind"][] = ["float8", "bytes", "integers"];
+const USUAL: readonly Packing["kind"][] = ["float8", "bytes", "integers", "affine"];
 
 /**
  * Reads `quantization_config`; `kinds` are those that the family's checkpoints may have. Returns
@@ -143,7 +165,9 @@ export function packingOf(
   quantization: Readonly<Record<string, unknown>>,
   kinds: readonly Packing["kind"][] = USUAL,
 ): Packing | string {
-  const method = String(quantization["quant_method"] ?? "unknown");
+  const isMlx = !Object.hasOwn(quantization, "quant_method") &&
+    Object.hasOwn(quantization, "group_size");
+  const method = isMlx ? "affine" : String(quantization["quant_method"] ?? "unknown");
   const supported = `(supported: ${kinds === USUAL ? PACKINGS : kinds.join(", ")})`;
   const schema = Object.hasOwn(METHODS, method) ? METHODS[method] : undefined;
   const parsed = schema?.safeParse(quantization);
@@ -164,6 +188,7 @@ export function precisionOf(packing: Packing | undefined): "q4" | "q8" {
   switch (packing?.kind) {
     case "float8":
     case "bytes":
+    case "affine":
       return "q8";
     case "integers":
       return packing.bits === 8 || packing.indexed ? "q8" : "q4";

@@ -40,6 +40,18 @@ Deno.test("packingOf() reads what Qwen, Mistral, RedHat, ModelOpt, GPTQ and AWQ 
   assert.deepEqual(packingOf(compressed("float-quantized", float)), { kind: "float8", block });
 });
 
+Deno.test("packingOf() reads MLX's, which names no method, with matrices that have other groups", () => {
+  const mlx = { group_size: 64, bits: 4 };
+  assert.deepEqual(packingOf(mlx), { kind: "affine", group: 64, groups: {} });
+  const own = { "model.embed_tokens": { group_size: 32, bits: 6 }, "lm_head": false };
+  assert.deepEqual(
+    packingOf({ ...mlx, ...own, mode: "affine" }),
+    { kind: "affine", group: 64, groups: { "model.embed_tokens": 32 } },
+  );
+  assert.match(String(packingOf({ ...mlx, mode: "mxfp4" })), /affine with mode "mxfp4"/);
+  assert.match(String(packingOf({ ...mlx, bits: 9 })), /affine with bits 9/);
+});
+
 Deno.test("packingOf() says which setting is not supported", () => {
   const refused: [Record<string, unknown>, RegExp][] = [
     [{ quant_method: "bitsandbytes", load_in_4bit: true }, /^quantization_config bitsandbytes \(/],
@@ -78,6 +90,7 @@ Deno.test("precisionOf() keeps codes of 4 bits in q4, unless their groups are no
   assert.equal(precisionOf({ ...integers, bits: 4, indexed: false }), "q4");
   assert.equal(precisionOf({ ...integers, bits: 4, indexed: true }), "q8");
   assert.equal(precisionOf({ ...integers, bits: 8, indexed: false }), "q8");
+  assert.equal(precisionOf({ kind: "affine", group: 64, groups: {} }), "q8");
   assert.equal(precisionOf({ kind: "float8" }), "q8");
   assert.equal(precisionOf({ kind: "bytes" }), "q8");
   assert.equal(precisionOf(undefined), "q4");

@@ -49,7 +49,13 @@ const TEXT_DEFAULTS: Readonly<Record<string, Record<string, unknown>>> = {
 export const WRAPPERS: readonly string[] = Object.keys(TEXT_DEFAULTS);
 
 /** Fields of the whole model that hold for its text model, if that does not state them. */
-const SHARED = ["tie_word_embeddings", "bos_token_id", "eos_token_id", "quantization_config"];
+const SHARED = [
+  "tie_word_embeddings",
+  "bos_token_id",
+  "eos_token_id",
+  "quantization_config",
+  "quantization",
+];
 
 /** Classes of which the whole model's `tie_word_embeddings` holds against that of its text model. */
 const TIED_AS_WHOLE = ["Qwen3_5ForConditionalGeneration", "Qwen3_5MoeForConditionalGeneration"];

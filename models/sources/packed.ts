@@ -4,6 +4,7 @@
  * @module
  */
 import type { Packing } from "../arch/mod.ts";
+import { packAffine } from "./packed_affine.ts";
 import { packFloat8 } from "./packed_float8.ts";
 import { packBytes, packIntegers } from "./packed_integers.ts";
 import { packMxfp4 } from "./packed_mxfp4.ts";
@@ -24,5 +25,7 @@ export function packTensors(tensors: Map<string, PlacedTensor>, packing: Packing
       return packBytes(tensors);
     case "integers":
       return packIntegers(tensors, packing);
+    case "affine":
+      return packAffine(tensors, packing);
   }
 }

@@ -14,7 +14,7 @@ export const MAX_HEADER_BYTES = 100_000_000;
 
 const ELEMENT_BYTES: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
 /** Types that are read as parts of others. */
-const PART_BYTES: Record<string, number> = { U8: 1, I8: 1, F8_E4M3: 1, I32: 4 };
+const PART_BYTES: Record<string, number> = { U8: 1, I8: 1, F8_E4M3: 1, I32: 4, U32: 4 };
 const dimension = z.number().int().nonnegative().max(2 ** 40);
 const headerSchema = z.record(
   z.string(),
