@@ -13,6 +13,7 @@ import {
   roundedGeometry,
   writeFixtureAsGguf,
 } from "./support/gguf_converter.ts";
+import { LATENT_CONVERSIONS } from "./support/gguf_latent_conversions.ts";
 import { RECURRENT_CONVERSIONS } from "./support/gguf_recurrent_conversions.ts";
 import { ggufF32 as f32, type GgufField, ggufU32 as u32 } from "./support/gguf_writer.ts";
 import { inFolder } from "./support/store_folder.ts";
@@ -52,6 +53,7 @@ const HUNYUAN_THETA = Math.fround(10000 * 8 ** (16 / 14));
 const hunyuan = { rope_parameters: { rope_type: "default", rope_theta: HUNYUAN_THETA } };
 
 const FAMILIES: Record<string, Conversion> = {
+  ...LATENT_CONVERSIONS,
   gemma1: { gainOffset: 1 },
   granite: { permuted: true, extra: granite },
   granitemoe: { permuted: true, extra: (config) => ({ ...granite(config), ...experts()(config) }) },

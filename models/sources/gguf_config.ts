@@ -29,10 +29,10 @@ export function configOf(
     throw refused(`a mixture of ${meta.number("expert_count")} experts`);
   }
   const dims = meta.number("rope.dimension_count"), head = meta.headDim;
-  if ((meta.number("attention.value_length") ?? head) !== head) {
+  if (!family.latent && (meta.number("attention.value_length") ?? head) !== head) {
     throw refused("keys and values of different lengths");
   }
-  if (dims !== undefined && dims !== head && !family.partial) {
+  if (dims !== undefined && dims !== head && !family.partial && !family.latent) {
     throw refused(`rotation of ${dims} of the ${head} dimensions of a head`);
   }
   return {

@@ -6,6 +6,7 @@
  */
 import { ggufError } from "./gguf.ts";
 import { expertFields, type GgufFamily, graniteFields } from "./gguf_family.ts";
+import { LATENT_FAMILIES } from "./gguf_latent.ts";
 import { type Metadata, single } from "./gguf_metadata.ts";
 import { RECURRENT_FAMILIES, recurrentFamily } from "./gguf_recurrent.ts";
 
@@ -372,10 +373,13 @@ export function familyOf(meta: Metadata, path: string): GgufFamily {
     return meta.number("attention.temperature_scale") ? MINISTRAL3 : MISTRAL_SMALL;
   }
   if (architecture === "chatglm") return meta.layersHave("attn_qkv.weight") ? GLM_FUSED : GLM;
+  if (Object.hasOwn(LATENT_FAMILIES, architecture)) return LATENT_FAMILIES[architecture](meta);
   const recurrent = recurrentFamily(meta, path);
   if (recurrent) return recurrent;
   if (Object.hasOwn(FAMILIES, architecture)) return FAMILIES[architecture];
-  const known = [FAMILIES, RECURRENT_FAMILIES].flatMap((families) => Object.keys(families));
+  const known = [FAMILIES, RECURRENT_FAMILIES, LATENT_FAMILIES].flatMap((families) =>
+    Object.keys(families)
+  );
   throw ggufError(
     "architecture_unknown",
     path,

@@ -22,6 +22,8 @@ export interface GgufFamily extends GgufPlaces {
   experts?: true;
   /** Whether only a part of each head is rotated. @default false */
   partial?: true;
+  /** Whether its attention is latent: keys, values and rotation have sizes of their own. @default false */
+  latent?: true;
   /** Whether layers without attention have 0 heads of keys and values. @default false */
   mixed?: true;
   /** Field of config.json for the epsilon of norms that subtract the mean. @default RMSNorm */

@@ -106,13 +106,13 @@ export const SPLITTINGS: Readonly<Record<string, Splitting>> = {
     addBos: true,
   },
   "tiny_aya": { split: ["\\d{1,3}(?=(?:\\d{3})*\\b)", GPT4O] },
-  "hunyuan-dense": {
+  ...named({
     split: [
       "\\p{N}{1,3}",
       "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
       "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
     ],
-  },
+  }, ["hunyuan-dense", "deepseek-v3"]),
   "superbpe": { split: ["\\p{N}+", "(?=(\\p{Nd}{3})+(?!\\p{Nd}))"] },
   "viking": { split: [" ?[^(\\s|.,!?…。，、।۔،)]+", "\\p{N}"] },
   "deepseek-llm": {

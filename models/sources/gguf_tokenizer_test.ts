@@ -212,7 +212,16 @@ Deno.test("tokenizerOf() splits digits as the name in the file says, and knows e
       "tekken",
       "viking",
     ],
-    "123 4": ["llama-bpe", "falcon-h1", "lfm2", "glm4", "gpt-4o", "hunyuan-dense", "minicpm5"],
+    "123 4": [
+      "llama-bpe",
+      "falcon-h1",
+      "lfm2",
+      "glm4",
+      "gpt-4o",
+      "hunyuan-dense",
+      "deepseek-v3",
+      "minicpm5",
+    ],
     "1 234": ["tiny_aya", "superbpe"],
   };
   for (const [split, names] of Object.entries(expected)) {

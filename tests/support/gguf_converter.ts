@@ -139,7 +139,7 @@ function* asConverted(tensors: Map<string, Values>): Generator<[name: string, Va
 
 /** The name that gguf-py gives a tensor. */
 function nameIn(names: Record<string, string>, name: string): string {
-  if (/^(blk|output)\./.test(name)) return name;
+  if (/^(blk|output|rope_factors_\w+)\./.test(name)) return name;
   const [, number = ""] = /\.(\d+)\./.exec(name) ?? [];
   const asked = name
     .replace(/\.\d+\./, ".#.")
