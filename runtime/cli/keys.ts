@@ -5,7 +5,13 @@
  */
 // deno-lint-ignore-file no-console -- a command talks to its user
 import { join } from "node:path";
-import { createApiKey, KEY_FILE, readKeyFile, revokeApiKey } from "../access/mod.ts";
+import {
+  createApiKey,
+  KEY_FILE,
+  type KeyLimits,
+  readKeyFile,
+  revokeApiKey,
+} from "../access/mod.ts";
 import { readFlags } from "./args.ts";
 import { KEYS } from "./commands/mod.ts";
 import { exitCodes, runCommand, UsageError } from "./fail.ts";
@@ -26,49 +32,17 @@ async function keys(args: string[]): Promise<number> {
   if (limited && verb !== "create") {
     throw new UsageError("--requests and --tokens-per-minute are for create");
   }
+  const { json } = values;
   switch (verb) {
     case "create": {
       const [name] = expectArgs(verb, rest, ["NAME"]);
-      const { key, record } = await createApiKey(file, name, limited ? limits : undefined);
-      if (values.json) {
-        console.log(
-          JSON.stringify({
-            ...{ id: record.id, name: record.name, created: record.created },
-            ...(record.limits && { limits: record.limits }),
-            key,
-          }),
-        );
-      } else {
-        console.log(key); // alone on stdout, so that a shell can keep it
-        console.error(
-          `This is the only time that the key is shown. Clients send it as \`authorization: Bearer KEY\`.\n` +
-            `Its id is ${record.id}; \`${PROGRAM} keys revoke ${record.id}\` ends it.`,
-        );
-      }
+      await create(file, name, { limits: limited ? limits : undefined, json });
       return exitCodes.ok;
     }
-    case "list": {
+    case "list":
       expectArgs(verb, rest, []);
-      // A folder that has no keys yet is no mistake; a file that was named is there.
-      const none = values["api-key-file"] === undefined && !await isThere(file);
-      if (none && !values.json) {
-        console.log(`there are no keys in ${file}; make one: ${PROGRAM} keys create NAME`);
-        return exitCodes.ok;
-      }
-      const known = (none ? [] : readKeyFile(file)).map((
-        { id, name, created, limits },
-      ) => ({ id, name, created, ...(limits && { limits }) }));
-      console.log(
-        values.json ? JSON.stringify(known) : table([
-          ["ID", "NAME", "CREATED", "REQUESTS", "TOKENS/MIN"],
-          ...known.map(({ id, name, created, limits }) => [
-            ...[id, name, created],
-            ...[limits?.requests, limits?.tokens_per_minute].map((n) => `${n ?? "-"}`),
-          ]),
-        ]),
-      );
+      await list(file, { named: values["api-key-file"] !== undefined, json });
       return exitCodes.ok;
-    }
     case "revoke": {
       const [id] = expectArgs(verb, rest, ["ID"]);
       const { name } = await revokeApiKey(file, id);
@@ -80,6 +54,49 @@ async function keys(args: string[]): Promise<number> {
     verb === undefined
       ? "expected create, list or revoke"
       : `expected create, list or revoke, got ${JSON.stringify(verb)}`,
+  );
+}
+
+/** Makes a key and shows it, once. */
+async function create(
+  file: string,
+  name: string,
+  { limits, json }: { limits?: KeyLimits; json?: boolean },
+): Promise<void> {
+  const { key, record } = await createApiKey(file, name, limits);
+  const { id, created } = record;
+  if (json) {
+    const stated = record.limits && { limits: record.limits };
+    return console.log(JSON.stringify({ id, name: record.name, created, ...stated, key }));
+  }
+  console.log(key); // alone on stdout, so that a shell can keep it
+  console.error(
+    `This is the only time that the key is shown. Clients send it as \`authorization: Bearer KEY\`.\n` +
+      `Its id is ${id}; \`${PROGRAM} keys revoke ${id}\` ends it.`,
+  );
+}
+
+/** Lists the keys of a file. `named`: the user has named the file. */
+async function list(
+  file: string,
+  { named, json }: { named: boolean; json?: boolean },
+): Promise<void> {
+  // A folder that has no keys yet is no mistake; a file that was named is there.
+  const none = !named && !await isThere(file);
+  if (none && !json) {
+    return console.log(`there are no keys in ${file}; make one: ${PROGRAM} keys create NAME`);
+  }
+  const known = (none ? [] : readKeyFile(file)).map((
+    { id, name, created, limits },
+  ) => ({ id, name, created, ...(limits && { limits }) }));
+  console.log(
+    json ? JSON.stringify(known) : table([
+      ["ID", "NAME", "CREATED", "REQUESTS", "TOKENS/MIN"],
+      ...known.map(({ id, name, created, limits }) => [
+        ...[id, name, created],
+        ...[limits?.requests, limits?.tokens_per_minute].map((n) => `${n ?? "-"}`),
+      ]),
+    ]),
   );
 }
 

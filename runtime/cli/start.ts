@@ -8,29 +8,23 @@ import {
   configure,
   getConsoleSink,
   getLevelFilter,
-  getLogger,
   getTextFormatter,
   type LogRecord,
   withFilter,
 } from "@logtape/logtape";
 import pc from "picocolors";
-import { type Deployment, OrreryError } from "../../actors/mod.ts";
-import type { Plan } from "../../planner/mod.ts";
 import { LogRing } from "../log_ring.ts";
-import { type Node, type NodeOptions, startNode } from "../node.ts";
+import { type NodeOptions, startNode } from "../node.ts";
 import { jsonLine, traceOptions } from "../telemetry/mod.ts";
 import { asCalled } from "./as_called.ts";
-import { streamChat } from "./chat_client.ts";
 import { START } from "./commands/mod.ts";
 import { exitCodes, runCommand } from "./fail.ts";
 import { FetchLines } from "./fetch_lines.ts";
-import { planTable } from "./plan_table.ts";
 import { printHelp } from "./print_help.ts";
 import { refused } from "./refusal.ts";
+import { ServingPrinter } from "./serving_printer.ts";
 import { type StartOptions, startOptions } from "./start_options.ts";
-import { servingLine, welcome } from "./start_text.ts";
-
-const log = getLogger(["orrery", "node"]);
+import { welcome } from "./start_text.ts";
 
 /** Conversions of fewer bytes print no progress: they take a second or two. */
 const SHORT_CONVERSION_BYTES = 50e6;
@@ -101,93 +95,22 @@ async function run(chosen: StartOptions): Promise<number> {
 /** How a node ends: with an exit code, or undefined: it is started again. */
 type Ending = PromiseWithResolvers<number | undefined>;
 
-/** What a life of the node has shown to the user. */
-interface PrintedLines {
-  node?: Node;
-  /** The last line about what is served, the last note below it, the last table of a plan. */
-  said: string;
-  noted: string;
-  table: string;
-  /** Why the last placement failed; "": none has. */
-  failed: string;
-  /** The question of `--ask` was asked. */
-  asked: boolean;
-  /** A deployment has served. */
-  served: boolean;
-}
-
-/** Groups of errors that say nothing of the model or the machine: links, leases, actors that end. */
-const PASSING_GROUPS = ["actor", "mailbox", "registry"];
-
-/**
- * Whether a placement that failed can never succeed: the first node of a cluster of which nobody
- * else is known cannot run its model.
- */
-async function nobodyCanMend(node: Node): Promise<boolean> {
-  try {
-    const { failed } = await node.cluster();
-    return failed !== undefined && !PASSING_GROUPS.includes(failed.group) && await node.alone();
-  } catch {
-    return false; // it is asked again when the placement fails again
-  }
-}
-
-const placementFailed = (message: string): OrreryError =>
-  new OrreryError({ group: "cluster", code: "placement_failed", message });
-
 /** One life of the node, as long as nobody stops it. `stopped`: a signal has said so. */
 async function live(
   chosen: StartOptions,
   stop: Ending,
   stopped: () => boolean,
 ): Promise<number | undefined> {
-  const current: PrintedLines = {
-    said: "",
-    noted: "",
-    table: "",
-    failed: "",
-    asked: false,
-    served: false,
-  };
-  const waiting: [Deployment | undefined, string][] = [];
   const fetches = new FetchLines();
-  const onServe = (deployment: Deployment | undefined, reason: string) => {
-    const { node } = current;
-    if (!node) return void waiting.push([deployment, reason]); // printed after the welcome
-    fetches.end();
-    const line = servingLine(node, deployment, reason);
-    if (line !== current.said) console.log(current.said = line);
-    const note = deployment ? reason : "";
-    if (note && note !== current.noted) console.log(`${pc.yellow("note")}     ${asCalled(note)}`);
-    current.noted = note;
-    // Only the node that made the plan, the first one, prints its table.
-    const table = deployment?.plan && !chosen.join
-      ? planTable(deployment.plan as unknown as Plan, node.id)
-      : "";
-    if (table && table !== current.table) console.log(current.table = table);
-    if (deployment && chosen.ask !== undefined && !current.asked) {
-      current.asked = true;
-      answer(node, chosen.ask).catch(stop.reject);
-    }
-    current.served ||= deployment !== undefined;
-    const waits = chosen.nodes > 1 || chosen.layers; // for further nodes
-    if (reason.startsWith("placement failed")) {
-      const first = !current.served && !waits;
-      void (first ? nobodyCanMend(node) : Promise.resolve(false)).then((never) => {
-        if (never) return stop.reject(placementFailed(reason));
-        if (reason !== current.failed) log.warn("{reason}", { reason });
-        current.failed = reason;
-      });
-    }
-  };
-  const node = current.node = await startNode({
+  const printer = new ServingPrinter(chosen, { fetches, fail: stop.reject });
+  const node = await startNode({
     ...chosen,
     asCalled,
     hub: {
       endpoint: Deno.env.get("HF_ENDPOINT") || undefined,
       token: Deno.env.get("HF_TOKEN") || Deno.env.get("HUGGING_FACE_HUB_TOKEN") || undefined,
     },
-    onServe,
+    onServe: (deployment, reason) => printer.serves(deployment, reason),
     onDrain() {
       console.log(`${pc.yellow("drain")}    the first node says so: this node leaves and ends`);
       stop.resolve(exitCodes.ok);
@@ -204,26 +127,13 @@ async function live(
   });
   nodeId = node.id;
   console.log(await welcome(node, chosen));
-  for (const [deployment, reason] of waiting) onServe(deployment, reason);
+  printer.begin(node);
   try {
     return await stop.promise;
   } finally {
     if (stopped()) console.log("stopping: running requests are finished first");
     await node.close();
   }
-}
-
-/** Asks the node's own API, as any client would, and prints the answer as it comes. */
-async function answer(node: Node, question: string): Promise<void> {
-  console.log(`\n${pc.bold(question)}`);
-  const pieces = streamChat({
-    url: node.url,
-    key: node.ownKey,
-    messages: [{ role: "user", content: question }],
-    signal: new AbortController().signal,
-  });
-  for await (const { text } of pieces) await Deno.stdout.write(new TextEncoder().encode(text));
-  console.log(`\n\nThe node goes on serving; stop it with Ctrl-C.`);
 }
 
 /** Prints every tenth of a model's conversion on stderr. */
