@@ -1,6 +1,6 @@
 /**
  * DeepSeek V2 and V3, and what is built like them: latent attention, and mixtures of experts beside
- * an MLP for all rows, but not in the first layers.
+ * an MLP for all rows, but not in the first layers. Youtu-LLM has the attention alone.
  *
  * @module
  */
@@ -191,6 +191,25 @@ export const glm4MoeLite = decoder({
   },
   traits: (config) => corrected(config, denseByType(config)),
   adjusted: turned,
+});
+
+/** YoutuForCausalLM. */
+export const youtu = decoder({
+  classes: ["YoutuForCausalLM"],
+  defaults: {
+    ...DEFAULTS,
+    num_key_value_heads: 16,
+    max_position_embeddings: 131072,
+    tie_word_embeddings: true,
+    q_lora_rank: 1536,
+    qk_nope_head_dim: 128,
+    v_head_dim: 128,
+    rope_interleave: true,
+  },
+  unsupported: unsupportedLatent,
+  traits: (config) => ({ attention: latentOf(config) }),
+  adjusted: turned,
+  tensors: (geometry) => latentTensors(decoderTensors(geometry), geometry),
 });
 
 /** The geometry of latent attention whose config.json says which dimensions are rotated together. */

@@ -76,6 +76,14 @@ Deno.test("glm4MoeLite has experts where mlp_layer_types says so, else from the 
   assert.throws(() => layers({ mlp_layer_types: ["dense", "other"] }), /mlp_layer_types other/);
 });
 
+Deno.test("youtu has latent attention and one MLP in each layer, and is tied", () => {
+  const fields = { num_key_value_heads: 32, rope_interleave: false };
+  const { attention, experts, rope, tied_embeddings } = geometryOfClass("YoutuForCausalLM", fields);
+  assert.deepEqual(attention, { latent: { rank: 512, value: 128, query_rank: 1536 } });
+  assert.deepEqual([experts, rope.dims, rope.interleaved], [undefined, 64, undefined]);
+  assert.equal(tied_embeddings, true);
+});
+
 Deno.test("deepseekV3 finds keys' and values' matrices of each head in one tensor, keys' turned", () => {
   const { architecture, geometry } = describe({
     architectures: ["DeepseekV3ForCausalLM"],

@@ -11,7 +11,7 @@ import { malformed, type ModelConfig, parseConfig } from "./config.ts";
 import { bamba } from "./bamba.ts";
 import { cohere, cohere2 } from "./cohere.ts";
 import { ernie, ernieMoe } from "./ernie.ts";
-import { deepseekV2, deepseekV3, glm4MoeLite } from "./deepseek.ts";
+import { deepseekV2, deepseekV3, glm4MoeLite, youtu } from "./deepseek.ts";
 import { exaone4 } from "./exaone4.ts";
 import { falconH1 } from "./falcon_h1.ts";
 import { gemma1, gemma2, gemma3 } from "./gemma.ts";
@@ -79,6 +79,7 @@ const KNOWN: readonly Architecture[] = [
   deepseekV2,
   deepseekV3,
   glm4MoeLite,
+  youtu,
   internlm3,
   lfm2,
   lfm2Moe,

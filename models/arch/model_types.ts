@@ -45,6 +45,7 @@ const CLASSES: Readonly<Record<string, string>> = {
   deepseek_v2: "DeepseekV2ForCausalLM",
   deepseek_v3: "DeepseekV3ForCausalLM",
   glm4_moe_lite: "Glm4MoeLiteForCausalLM",
+  youtu: "YoutuForCausalLM",
   internlm3: "InternLM3ForCausalLM",
   lfm2: "Lfm2ForCausalLM",
   lfm2_moe: "Lfm2MoeForCausalLM",
