@@ -264,4 +264,4 @@ function kindCorrection(
 const countOf = ({ measured }: RouteSituation, route: TakenRoute, { kind }: RoutedRequest) =>
   correction(measured, `${route}_${kind}`).count;
 
-const seconds = (ms: number) => `${(ms / 1000).toPrecision(3)} s`;
+const seconds = (ms: number) => `${Number((ms / 1000).toPrecision(3))} s`;

@@ -54,8 +54,8 @@ async function apply(args: string[]): Promise<number> {
         console.log(`${name} would be placed on ${stagesText(planned.stages)}`);
         if (predicted) {
           console.log(
-            `predicted: first token after ${predicted.ttft_s.toPrecision(3)} s, then ` +
-              `${predicted.tokens_per_s.toPrecision(3)} tokens/s`,
+            `predicted: first token after ${Number(predicted.ttft_s.toPrecision(3))} s, then ` +
+              `${Number(predicted.tokens_per_s.toPrecision(3))} tokens/s`,
           );
         }
       }

@@ -103,7 +103,7 @@ function predictions(
     [pc.bold("then each"), `${duration(predicted.tpot_s)} in one plain stream`],
     [
       pc.bold("a request"),
-      `${predicted.tokens_per_s.toPrecision(3)} tokens/s with drafts and branches as above`,
+      `${Number(predicted.tokens_per_s.toPrecision(3))} tokens/s with drafts and branches as above`,
     ],
     [pc.bold("objective"), `${duration(objective_s)}, ${proof} ${reckonedText(reckoned)}`],
     [
@@ -119,7 +119,7 @@ function whatIf({ what_if, predicted }: Plan): string {
     change,
     duration(p.ttft_s),
     duration(p.tpot_s),
-    p.tokens_per_s.toPrecision(3),
+    `${Number(p.tokens_per_s.toPrecision(3))}`,
   ];
   return table([
     ["what if", "first token", "then each", "tokens/s"].map(pc.bold),

@@ -111,7 +111,7 @@ function text(
       `${i}`,
       duration(r.ttft_s),
       duration(r.tpot_s),
-      r.tokens_per_s.toPrecision(3),
+      `${Number(r.tokens_per_s.toPrecision(3))}`,
       duration(r.finish_s),
     ]),
   ];
@@ -122,7 +122,10 @@ function text(
   const facts = [
     ["bubbles", `${share(result.bubble_share)} of the stages' time`],
     ["wasted rows", share(result.wasted_row_share)],
-    ["frames", `${result.frames}, ${result.rows_per_frame.toPrecision(3)} rows in a decode frame`],
+    [
+      "frames",
+      `${result.frames}, ${Number(result.rows_per_frame.toPrecision(3))} rows in a decode frame`,
+    ],
   ];
   return [
     heading,

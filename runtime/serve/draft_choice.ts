@@ -179,7 +179,7 @@ const parametersOf = (manifest: Manifest): number =>
     0,
   );
 
-const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
+const percent = (share: number) => `${Number((100 * share).toPrecision(2))} %`;
 
 const expected = (gain: number, acceptance: number) =>
   `${gain.toFixed(2)} times plain decoding expected at acceptance ${acceptance.toFixed(2)}`;
