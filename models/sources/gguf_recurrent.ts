@@ -151,6 +151,13 @@ const QWEN3_5: GgufFamily = {
   fields: deltaFields,
 };
 
+const QWEN3_5_MOE: GgufFamily = {
+  ...QWEN3_5,
+  architecture: "Qwen3_5MoeForCausalLM",
+  experts: true,
+  fields: QWEN3_NEXT.fields,
+};
+
 /** The greatest common divisor. */
 const divisor = (a: number, b: number): number => b === 0 ? a : divisor(b, a % b);
 
@@ -206,6 +213,7 @@ export const RECURRENT_FAMILIES: Readonly<Record<string, GgufFamily>> = {
   "falcon-h1": FALCON_H1,
   qwen3next: QWEN3_NEXT,
   qwen35: QWEN3_5,
+  qwen35moe: QWEN3_5_MOE,
 };
 
 /**

@@ -188,6 +188,13 @@ function tiled(tensor: Values, config: Config, before = 0): Values {
   return joined(before ? [rowsOf(tensor, 0, before), ...values] : values);
 }
 
+const weighedExperts = fieldsOf({
+  "expert_count": "num_experts",
+  "expert_used_count": "num_experts_per_tok",
+  "expert_feed_forward_length": "moe_intermediate_size",
+  "expert_shared_feed_forward_length": "shared_expert_intermediate_size",
+});
+
 const qwen35: Conversion = {
   gainOffset: 1,
   changed(name, tensor, config) {
@@ -213,12 +220,7 @@ const qwen3Next: Conversion = {
   extra: (config) => ({
     ...deltaFields(config),
     ...recurrentLayers(config),
-    ...fieldsOf({
-      "expert_count": "num_experts",
-      "expert_used_count": "num_experts_per_tok",
-      "expert_feed_forward_length": "moe_intermediate_size",
-      "expert_shared_feed_forward_length": "shared_expert_intermediate_size",
-    })(config),
+    ...weighedExperts(config),
   }),
 };
 
@@ -249,4 +251,12 @@ export const RECURRENT_CONVERSIONS: Record<string, Conversion> = {
         : separated(name, tensor, config),
   },
   qwen3_5: qwen35,
+  qwen3_5_moe: {
+    ...qwen35,
+    extra: (config) => ({
+      ...qwen35.extra!(config),
+      ...recurrentLayers(config),
+      ...weighedExperts(config),
+    }),
+  },
 };
