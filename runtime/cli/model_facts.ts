@@ -60,7 +60,7 @@ export function facts(manifest: Manifest): ModelFacts {
     bytes_per_layer: Math.max(0, ...layers.map(({ bytes }) => bytes)),
     embedding_bytes: embedding.bytes,
     head_bytes: headBytes(manifest),
-    kv_bytes_per_token_per_layer: meanKvBytes(geometry),
+    kv_bytes_per_token_per_layer: Math.round(meanKvBytes(geometry)),
     kv_bytes_at_context: contextKvBytes(manifest),
     ...(window !== undefined && { window, windowed_layers: geometry.local!.layers.length }),
   };
