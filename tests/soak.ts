@@ -21,7 +21,7 @@ const LOOK_MS = 60_000;
 /**
  * Milliseconds in which all must return: answers stay in the journal for 5 minutes after their end,
  * arenas of nodes that died are freed with their leases, which are as long, and requests that nobody
- * reads any more are kept for 10 minutes.
+ * reads any more are kept for 10 minutes, their copies for 11.
  */
 const SETTLE_MS = 900_000;
 

@@ -45,11 +45,15 @@ const { values: args } = parseArgs({
 const REQUESTS = [50, args.quick ? 200 : 1000];
 /** Requests under way at a time. */
 const CLIENTS = 4;
-/** Milliseconds between two readings, of which this many must agree within so many bytes. */
+/**
+ * Milliseconds between two readings, of which this many must agree within so many bytes: 15 s, since a
+ * node looks every 5 s whether it has memory to give back, and does so only if it was idle since the last
+ * look.
+ */
 const READ_MS = 3_000;
-const STEADY = { readings: 4, bytes: 3e6 };
+const STEADY = { readings: 6, bytes: 3e6 };
 /** Longest wait for a node to come to rest, in milliseconds. */
-const REST_MS = args.quick ? 30_000 : 90_000;
+const REST_MS = args.quick ? 45_000 : 90_000;
 /** Longest time for a request, in milliseconds. */
 const REQUEST_MS = 90_000;
 /** Longest time for the peer, in milliseconds. */
