@@ -6,7 +6,8 @@
  * A node that was killed stays dead until the answers that were under way are over. A kill for want of
  * memory is the kernel's own (memory control groups). Without root there are no links to cut, no disks to
  * fill, and no memory to take away.
- * The node that a client asks is never the one that fails.
+ * The node that a client asks is never the one that fails. What the nodes have printed is kept in the
+ * folder of `--logs`, and where something is wrong in one that is named then.
  *
  * @module
  */
@@ -60,11 +61,14 @@ if (!ETCD) {
 console.log(`seed ${seed}, ${faults} faults`);
 const { logs } = values;
 if (logs !== undefined) await Deno.mkdir(logs, { recursive: true });
+const folder = logs ?? await Deno.makeTempDir({ prefix: "orrery-faults-logs-" });
 const report = await runFaults({
   ...{ seed, faults, machines: true },
-  say: (line) => console.log(logs === undefined ? line : `${new Date().toISOString()} ${line}`),
-  log: (node, output) =>
-    logs === undefined ? undefined : Deno.writeTextFileSync(join(logs, `${node}.log`), output),
+  say: (line) => console.log(`${new Date().toISOString()} ${line}`),
+  log: (node, output) => Deno.writeTextFileSync(join(folder, `${node}.log`), output),
+}).catch((error) => {
+  console.error(`what the nodes printed: ${folder}`);
+  throw error;
 });
 console.log(tableOf(report));
 const { answers, moved, wrong, refused } = report;
@@ -73,4 +77,6 @@ console.log(
     `since nothing served, and sent again; ${wrong.length} failed or have another text`,
 );
 for (const line of wrong) console.log(line);
+if (wrong.length > 0) console.log(`what the nodes printed: ${folder}`);
+else if (logs === undefined) await Deno.remove(folder, { recursive: true });
 Deno.exit(wrong.length > 0 ? 1 : 0);

@@ -139,7 +139,7 @@ export class FaultRun {
     const hit = [...load.running];
     const at = performance.now();
     await strike(kind, node, { random, over: () => hit.every((a) => a.over) });
-    await until(() => hit.every((a) => a.over), "the answers that were under way");
+    await until(() => hit.every((a) => a.over), "the answers that were under way", () => late(hit));
     const pausesMs = hit.filter(({ request }) => request.kind !== "outline")
       .map((answer) => pauseOf(answer, at));
     this.#outcomes.push({ kind, role, node: node.name, answers: hit.length, pausesMs });
@@ -235,10 +235,17 @@ function problemOf(answer: FaultAnswer, expected: ReadonlyMap<string, string>): 
   ];
 }
 
-async function until(over: () => boolean, what: string): Promise<void> {
+/** How far answers are that are not over. */
+const late = (answers: readonly FaultAnswer[]): string =>
+  answers.filter(({ over }) => !over).map(({ request, node, text, at }) => {
+    const silentMs = Math.round(performance.now() - at.at(-1)!);
+    return `: ${request.kind} at ${node}, ${text.length} characters, silent for ${silentMs} ms`;
+  }).join("");
+
+async function until(over: () => boolean, what: string, more = () => ""): Promise<void> {
   const end = performance.now() + OVER_MS;
   while (!over()) {
-    if (performance.now() > end) throw new Error(`waited ${OVER_MS} ms for ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${OVER_MS} ms for ${what}${more()}`);
     await sleep(20);
   }
 }
