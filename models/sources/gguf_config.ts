@@ -39,8 +39,7 @@ export function configOf(
     architectures: [family.architecture],
     model_type: meta.architecture,
     hidden_size: meta.required("embedding_length"),
-    intermediate_size: meta.number("feed_forward_length") ??
-      meta.required(family.experts ? "expert_feed_forward_length" : "feed_forward_length"),
+    intermediate_size: mlpWidth(meta, family),
     num_hidden_layers: meta.required("block_count"),
     num_attention_heads: meta.required("attention.head_count"),
     num_key_value_heads: keyValueHeads(meta, family),
@@ -56,6 +55,13 @@ export function configOf(
     tie_word_embeddings: !meta.has("output.weight"),
     ...family.fields?.(meta),
   };
+}
+
+/** Width of the MLP in the layers with one, or of an expert; 1 where no layer has any. */
+function mlpWidth(meta: Metadata, { mixed, experts }: GgufFamily): number {
+  if (mixed) return Math.max(1, ...meta.numbers("feed_forward_length"));
+  return meta.number("feed_forward_length") ??
+    meta.required(experts ? "expert_feed_forward_length" : "feed_forward_length");
 }
 
 /** Heads of keys and values in the layers with attention; undefined: no layer has any. */

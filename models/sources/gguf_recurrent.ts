@@ -1,7 +1,7 @@
 /**
  * The families with recurrent layers in GGUF files.
  *
- * Mamba 2 (Granite 4 H, Bamba, Falcon H1): the converter takes the negative exponential of the
+ * Mamba 2 (Granite 4 H, Bamba, Falcon H1, Nemotron H): the converter takes the negative exponential of the
  * decays and else leaves the tensors as they are. In Falcon H1 all factors of config.json are
  * multiplied into the weights, which is why they are 1 here.
  *
@@ -83,6 +83,61 @@ const FALCON_H1: GgufFamily = {
     attention_bias: meta.hasBias("attn_q"),
     mlp_bias: meta.hasBias("ffn_up"),
   }),
+};
+
+/**
+ * What a layer of a Nemotron H is, which is one half alone. The metadata do not tell experts from an
+ * MLP, so its tensors say.
+ */
+function nemotronKind(meta: Metadata, layer: number): string {
+  const has = (tensor: string) => meta.has(`blk.${layer}.${tensor}.weight`);
+  if (has("ssm_in")) return "linear_attention";
+  if (has("attn_q")) return "full_attention";
+  return has("ffn_gate_inp") ? "moe" : "mlp";
+}
+
+/** Nemotron H, with experts too. */
+const NEMOTRON_H: GgufFamily = {
+  architecture: "NemotronHForCausalLM",
+  permuted: true,
+  experts: true,
+  mixed: true,
+  partial: true,
+  stems: { "state.in": "ssm_in", "mlp_norm": "attn_norm" },
+  fields(meta) {
+    const predicting = meta.number("nextn_predict_layers") ?? 0;
+    const widths = meta.numbers("feed_forward_length");
+    const kinds = widths.slice(0, widths.length - predicting).map((_, layer) =>
+      nemotronKind(meta, layer)
+    );
+    return {
+      num_hidden_layers: kinds.length,
+      num_nextn_predict_layers: predicting,
+      layers_block_type: kinds,
+      intermediate_size: Math.max(1, ...widths.filter((_, layer) => kinds[layer] === "mlp")),
+      partial_rotary_factor: undefined, // no layer rotates, whatever rope.dimension_count says
+      layer_norm_epsilon: meta.epsilon,
+      mamba_num_heads: meta.required("ssm.time_step_rank"),
+      mamba_head_dim: stateHeadDim(meta),
+      ssm_state_size: meta.required("ssm.state_size"),
+      n_groups: meta.required("ssm.group_count"),
+      conv_kernel: meta.required("ssm.conv_kernel"),
+      use_conv_bias: meta.hasBias("ssm_conv1d"),
+      use_bias: meta.hasBias("ssm_in"),
+      mlp_bias: meta.hasBias("ffn_up"),
+      ...(meta.number("expert_count") && {
+        n_routed_experts: meta.required("expert_count"),
+        num_experts_per_tok: meta.required("expert_used_count"),
+        moe_intermediate_size: meta.required("expert_feed_forward_length"),
+        moe_shared_expert_intermediate_size: meta.required("expert_shared_feed_forward_length"),
+        moe_latent_size: meta.number("moe_latent_size"),
+        routed_scaling_factor: meta.number("expert_weights_scale") ?? 1,
+        norm_topk_prob: meta.flag("expert_weights_norm") ?? true,
+        n_group: meta.number("expert_group_count") ?? 1,
+        topk_group: meta.number("expert_group_used_count") ?? 1,
+      }),
+    };
+  },
 };
 
 /** Of how many layers one has attention, where the file does not say. */
@@ -211,6 +266,8 @@ function untiled(spec: TensorSpec, { recurrence }: Geometry): TensorSpec {
 export const RECURRENT_FAMILIES: Readonly<Record<string, GgufFamily>> = {
   granitehybrid: GRANITE_HYBRID,
   "falcon-h1": FALCON_H1,
+  nemotron_h: NEMOTRON_H,
+  nemotron_h_moe: NEMOTRON_H,
   qwen3next: QWEN3_NEXT,
   qwen35: QWEN3_5,
   qwen35moe: QWEN3_5_MOE,

@@ -227,7 +227,7 @@ export async function writeFixtureAsGguf(
   const rope = config.rope_parameters ?? {};
   const common = ggufMetadata(arch, {
     ...config,
-    rope_theta: rope.rope_theta ?? config.rope_theta,
+    rope_theta: rope.rope_theta ?? config.rope_theta ?? 10000,
     partial_rotary_factor: rope.partial_rotary_factor ?? config.partial_rotary_factor ??
       ROTATED[arch] ?? 1,
   });

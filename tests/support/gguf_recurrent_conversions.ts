@@ -58,6 +58,63 @@ const mambaFields = fieldsOf({
   "ssm.time_step_rank": "mamba_n_heads",
 });
 
+/** Nemotron H: its MLPs and experts have a width in the layers that are one. */
+const nemotronH: Conversion = {
+  permuted: true,
+  changed(name, tensor, config) {
+    if (/mixer\.(A_log|D)$/.test(name)) {
+      const values = name.endsWith("D") ? tensor : decays(tensor);
+      return [[name, { ...values, shape: [tensor.shape[0], 1] }]];
+    }
+    if (name.endsWith("mixer.norm.weight")) {
+      const groups = number(config, "n_groups");
+      return [[name, { ...tensor, shape: [groups, tensor.shape[0] / groups] }]];
+    }
+    const experts = name.includes(".experts.");
+    return [[experts ? name.replace("backbone", "model").replace("mixer", "mlp") : name, tensor]];
+  },
+  extra(config) {
+    const kinds = config.layers_block_type as string[];
+    const sparse = kinds.includes("moe");
+    const widths: Record<string, number> = {
+      mlp: number(config, "intermediate_size"),
+      moe: number(config, "moe_intermediate_size"),
+    };
+    return {
+      ...fieldsOf({
+        "ssm.conv_kernel": "conv_kernel",
+        "ssm.state_size": "ssm_state_size",
+        "ssm.group_count": "n_groups",
+        "ssm.time_step_rank": "mamba_num_heads",
+      })(config),
+      "ssm.inner_size": ggufU32(
+        number(config, "mamba_num_heads") * number(config, "mamba_head_dim"),
+      ),
+      "block_count": ggufU32(kinds.length),
+      "rope.dimension_count": ggufU32(
+        number(config, "hidden_size") / number(config, "num_attention_heads"),
+      ),
+      "attention.layer_norm_rms_epsilon": ggufF32(config.layer_norm_epsilon),
+      "attention.head_count_kv": headCounts(kinds.map((kind) => kind === "full_attention"), config),
+      "feed_forward_length": {
+        type: "u32",
+        value: kinds.map((kind) => widths[kind] ?? 0),
+      },
+      ...(sparse && {
+        ...fieldsOf({
+          "expert_count": "n_routed_experts",
+          "expert_used_count": "num_experts_per_tok",
+          "expert_feed_forward_length": "moe_intermediate_size",
+          "expert_shared_feed_forward_length": "moe_shared_expert_intermediate_size",
+          "expert_group_count": "n_group",
+        })(config),
+        "expert_weights_norm": { type: "bool", value: true },
+        "expert_weights_scale": ggufF32(config.routed_scaling_factor),
+      }),
+    };
+  },
+};
+
 /** Heads of keys and values of each layer: none where it has no attention. */
 const headCounts = (attends: boolean[], config: Config): GgufField => ({
   type: "u32",
@@ -241,6 +298,8 @@ export const RECURRENT_CONVERSIONS: Record<string, Conversion> = {
   },
   falcon_h1: falconH1,
   falcon_h1_norm: { ...falconH1, config: { mamba_norm_before_gate: false } },
+  nemotron_h: nemotronH,
+  nemotron_h_experts: nemotronH,
   qwen3_next: qwen3Next,
   "qwen3_next of an early converter": {
     ...qwen3Next,
