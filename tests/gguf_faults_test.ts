@@ -127,6 +127,14 @@ const FAULTY_FILES: Record<
       return encode(() => {});
     },
   },
+  "states more layers than any model has": {
+    code: "gguf_malformed",
+    says: /llama\.block_count is 4000000000 where 1 to 4096 layers are supported/,
+    bytes: (_, { encode, metadata }) => {
+      metadata["llama.block_count"] = { type: "u32", value: 4e9 };
+      return encode(() => {});
+    },
+  },
   "is one part of several": {
     code: "gguf_unsupported",
     says: /one of 3 parts/,

@@ -40,7 +40,7 @@ export function configOf(
     model_type: meta.architecture,
     hidden_size: meta.required("embedding_length"),
     intermediate_size: mlpWidth(meta, family),
-    num_hidden_layers: meta.required("block_count"),
+    num_hidden_layers: meta.layers,
     num_attention_heads: meta.required("attention.head_count"),
     num_key_value_heads: keyValueHeads(meta, family),
     head_dim: head,

@@ -18,7 +18,7 @@ const GEMMA_27B_LAYERS = { gemma2: 46, gemma3: 62 };
 
 /** The field query_pre_attn_scalar of a Gemma model. */
 function scoreScalar(meta: Metadata, layersOf27b: number): number {
-  return meta.required("block_count") === layersOf27b
+  return meta.layers === layersOf27b
     ? meta.required("embedding_length") / meta.required("attention.head_count")
     : meta.headDim;
 }
@@ -270,7 +270,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
     fields: (meta) => {
       const predicting = meta.number("nextn_predict_layers") ?? 0;
       return {
-        num_hidden_layers: meta.required("block_count") - predicting,
+        num_hidden_layers: meta.layers - predicting,
         num_nextn_predict_layers: predicting,
         attention_bias: meta.hasBias("attn_q"),
         use_qk_norm: meta.layersHave("attn_q_norm.weight"),
@@ -338,7 +338,7 @@ const FAMILIES: Readonly<Record<string, GgufFamily>> = {
     permuted: true,
     fields: (meta) => ({
       scale_emb: meta.required("embedding_scale"),
-      scale_depth: meta.required("residual_scale") * Math.sqrt(meta.required("block_count")),
+      scale_depth: meta.required("residual_scale") * Math.sqrt(meta.layers),
       dim_model_base: meta.required("embedding_length") / meta.required("logit_scale"),
     }),
   },

@@ -8,6 +8,9 @@ import { ggufError, type GgufHeader } from "./gguf.ts";
 /** The shortest decimal number for an f32: 1e-5, not 0.000009999999747. */
 export const single = (value: number): number => Number(value.toPrecision(7));
 
+/** Most layers of a model, as in config.json: lists with an element for each are made from it. */
+const MOST_LAYERS = 4096;
+
 /** Reads and checks the metadata of one architecture. */
 export class Metadata {
   readonly #header: GgufHeader;
@@ -69,6 +72,16 @@ export class Metadata {
     return found;
   }
 
+  /** Layers of the file, those that predict further tokens included; 1 to 4096. */
+  get layers(): number {
+    const layers = this.required("block_count");
+    if (!Number.isInteger(layers) || layers < 1 || layers > MOST_LAYERS) {
+      const full = `${this.architecture}.block_count`;
+      throw this.#malformed(`${full} is ${layers} where 1 to ${MOST_LAYERS} layers are supported`);
+    }
+    return layers;
+  }
+
   /** A number divided by that of another key, of which it must be a multiple. */
   share(key: string, by: string): number {
     const [whole, parts] = [this.required(key), this.required(by)];
@@ -84,7 +97,7 @@ export class Metadata {
   numbers(key: string): number[] {
     const full = `${this.architecture}.${key}`;
     const found = this.#header.metadata.get(full);
-    const layers = this.required("block_count");
+    const { layers } = this;
     if (!Array.isArray(found)) return new Array<number>(layers).fill(this.required(key));
     if (found.length !== layers || found.some((value: unknown) => typeof value !== "number")) {
       throw this.#malformed(`${full} is no number for each of ${layers} layers`);
@@ -97,7 +110,7 @@ export class Metadata {
     const full = `${this.architecture}.${key}`;
     const found = this.#header.metadata.get(full);
     if (!Array.isArray(found)) return undefined;
-    const layers = this.required("block_count");
+    const { layers } = this;
     if (found.length !== layers || found.some((value: unknown) => typeof value !== "boolean")) {
       throw this.#malformed(`${full} does not say true or false for each of ${layers} layers`);
     }

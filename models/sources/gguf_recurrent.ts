@@ -149,7 +149,7 @@ const INTERVAL = 4;
  */
 function deltaFields(meta: Metadata): Record<string, unknown> {
   const predicting = meta.number("nextn_predict_layers") ?? 0;
-  const layers = meta.required("block_count") - predicting;
+  const layers = meta.layers - predicting;
   const interval = meta.number("full_attention_interval") ?? INTERVAL;
   const recurrent = meta.flags("attention.recurrent_layers") ??
     Array.from({ length: layers }, (_, layer) => (layer + 1) % interval !== 0);
