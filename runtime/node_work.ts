@@ -38,17 +38,18 @@ export function openWork(
   const { metrics } = telemetry;
   const { data, threads, spinning, memoryBytes } = options;
   const admission = new Admission(options.admission);
+  const activity = new Activity(systemClock);
   const gateway = later.gateway = new Gateway({
     ...{ system, admission, counts: metrics, tracer: telemetry },
     silentMs: (node) => mailbox.silentMs(node),
     onBroken: (deployment, why) => later.membership?.broken(deployment, why),
     onWake: (name) => later.membership?.wake(name),
+    onProgress: () => activity.progressed(),
   });
   const profiler = new NodeProfiler({
     ...{ system, store, mailbox, data, threads, spinning, memoryBytes },
   });
   undo.defer(() => profiler.close());
-  const activity = new Activity({ clock: systemClock, requests: () => gateway.running });
   const weights = new NodeWeights({
     ...{ system, store, running: () => activity.running },
     onProgress: fetchReports({ system, gateway, show: options.onFetch }),

@@ -382,7 +382,10 @@ export class Gateway implements Generator, ServingControl {
     const learn = (done: Done) => serving.experience.learn(done);
     try {
       for await (const event of this.#runner.answer(serving, request, signal, learn)) {
-        if (event.type !== "started") copy.progressed(serving);
+        if (event.type !== "started") {
+          copy.progressed(serving);
+          this.#options.onProgress?.();
+        }
         yield event.type === "done" && coldMs > 0 ? withColdStart(event, coldMs) : event;
       }
     } catch (error) {

@@ -20,6 +20,8 @@ export interface GatewayOptions {
   onBroken?: (deployment: string, why: string) => void;
   /** Tells the coordinator that a request waits for a deployment that sleeps. @default nobody */
   onWake?: (name: string) => void;
+  /** Called whenever a request of this node gets on. */
+  onProgress?: () => void;
   /** Milliseconds since anything came from a node. @default nobody counts */
   silentMs?: (node: string) => number | undefined;
   /** Times probes and waits. @default the real clock */

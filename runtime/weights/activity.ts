@@ -6,34 +6,34 @@
 import type { Clock } from "../../actors/mod.ts";
 
 /**
- * Milliseconds after a frame for which a request counts as running: its next frame comes when the
- * other stages and the gateway are through.
+ * Milliseconds after a frame, or after news of a request, for which a request counts as running: its
+ * next frame comes when the other stages and the gateway are through.
  */
 const AFTERGLOW_MS = 1_500;
 
-/** Options of an {@linkcode Activity}. */
-export interface ActivityOptions {
-  clock: Pick<Clock, "now">;
-  /** Requests of this node's API that run now. */
-  requests: () => number;
-}
-
 /** See the module's text. */
 export class Activity {
-  readonly #options: ActivityOptions;
+  readonly #clock: Pick<Clock, "now">;
   /** Frames that engines of this node compute now. */
   #frames = 0;
-  /** When the last frame ended, milliseconds of the clock. */
+  /** When the last frame ended or a request last got on, milliseconds of the clock. */
   #lastAt = -Infinity;
 
-  constructor(options: ActivityOptions) {
-    this.#options = options;
+  constructor(clock: Pick<Clock, "now">) {
+    this.#clock = clock;
   }
 
   /** Whether a request runs at this node or through its stages. */
   get running(): boolean {
-    const { clock, requests } = this.#options;
-    return this.#frames > 0 || requests() > 0 || clock.now() - this.#lastAt < AFTERGLOW_MS;
+    return this.#frames > 0 || this.#clock.now() - this.#lastAt < AFTERGLOW_MS;
+  }
+
+  /**
+   * A request of this node's API has got on. One that stands still does not count: it may be waiting
+   * for the very weights that would travel slowly.
+   */
+  progressed(): void {
+    this.#lastAt = this.#clock.now();
   }
 
   /** The same engine; its frames count as activity. */
@@ -44,7 +44,7 @@ export class Activity {
         return await engine.run(...args);
       } finally {
         this.#frames--;
-        this.#lastAt = this.#options.clock.now();
+        this.#lastAt = this.#clock.now();
       }
     };
     return new Proxy(engine, {

@@ -20,7 +20,7 @@ class Engine {
 
 Deno.test("Activity.running holds while a frame is computed, and for a while after it", async () => {
   let now = 0;
-  const activity = new Activity({ clock: { now: () => now }, requests: () => 0 });
+  const activity = new Activity({ now: () => now });
   const engine = new Engine();
   const watched = activity.watched(engine);
   assert.deepEqual([watched.info, watched.dispose()], ["engine", "engine is gone"]);
@@ -38,10 +38,13 @@ Deno.test("Activity.running holds while a frame is computed, and for a while aft
   assert.equal(activity.running, false);
 });
 
-Deno.test("Activity.running holds while a request of this node's API runs, wherever its stages are", () => {
-  let requests = 1;
-  const activity = new Activity({ clock: { now: () => 0 }, requests: () => requests });
-  assert.equal(activity.running, true);
-  requests = 0;
+Deno.test("Activity.running holds while requests of this node's API get on, wherever their stages are", () => {
+  let now = 0;
+  const activity = new Activity({ now: () => now });
   assert.equal(activity.running, false);
+  now = 5_000;
+  activity.progressed();
+  assert.equal(activity.running, true);
+  now += 1_500;
+  assert.equal(activity.running, false, "they stand still: what they wait for comes at full speed");
 });
