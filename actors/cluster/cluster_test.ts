@@ -36,6 +36,27 @@ Deno.test("clusterActor.join prepares a later node that computes nothing, since 
   assert.deepEqual(first.adopted.at(-1)!.members.map((m) => m.node), ["n0", "n1"]);
 });
 
+Deno.test("clusterActor.join prepares a node that comes while another hands its layers over", async () => {
+  const { sim, systems, hosts, join, status, serving } = clusterWorld({ nodes: 2 });
+  await join(0);
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  assert.deepEqual(serving("n0"), ["n0", "n1"]);
+  // Node n0 has loaded what node n1 hands over, and takes five seconds to take it in.
+  const host = hosts.get("n0")!;
+  host.loadAhead = () => Promise.resolve();
+  host.prepareMs = 5_000;
+  await sim.until(systems[1].ask(CLUSTER, { type: "leave", node: "n1" }));
+  await sim.run({ forMs: 1_000 });
+  await join(2);
+  assert.deepEqual(serving("n0"), ["n0", "n1"], "not adopted yet");
+  host.prepareMs = 50;
+  await sim.run({ forMs: 15_000 });
+  assert.ok(!serving("n0")!.includes("n1"));
+  assert.ok(hosts.get("n2")!.prepared.includes((await status()).deployment!.id));
+  assert.equal(hosts.get("n2")!.adopted.at(-1)?.id, (await status()).deployment!.id);
+});
+
 Deno.test("clusterActor.join takes in a later node without a break, and lets the old deployment go once its requests are over", async () => {
   const { sim, hosts, join, serving } = clusterWorld();
   await join(0);

@@ -346,9 +346,15 @@ export class DeploymentCopy {
 
   /** Backups take over from nodes that leave. False: layers are placed anew. */
   async #handedOver(valid: () => boolean): Promise<boolean> {
-    const made = this.#movable && await this.#moves.handOver(this.#movable, valid);
-    if (!made) return false;
-    this.#anew = false;
+    const current = this.#movable;
+    if (!current) return false;
+    const owed = this.#anew;
+    this.#anew = false; // a node that joins meanwhile is owed a placement of its own
+    const made = await this.#moves.handOver(current, valid);
+    if (!made) {
+      this.#anew ||= owed;
+      return false;
+    }
     this.#repairs.laterAnew(made);
     return true;
   }
