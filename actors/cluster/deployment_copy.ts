@@ -346,17 +346,12 @@ export class DeploymentCopy {
 
   /** Backups take over from nodes that leave. False: layers are placed anew. */
   async #handedOver(valid: () => boolean): Promise<boolean> {
-    const current = this.#movable;
-    if (!current) return false;
-    const owed = this.#anew;
+    const [current, owed] = [this.#movable, this.#anew];
     this.#anew = false; // a node that joins meanwhile is owed a placement of its own
-    const made = await this.#moves.handOver(current, valid);
-    if (!made) {
-      this.#anew ||= owed;
-      return false;
-    }
-    this.#repairs.laterAnew(made);
-    return true;
+    const made = current && await this.#moves.handOver(current, valid);
+    if (made) this.#repairs.laterAnew(made);
+    else this.#anew ||= owed;
+    return made !== undefined;
   }
 
   /**
