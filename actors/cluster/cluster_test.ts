@@ -220,6 +220,23 @@ Deno.test("clusterActor says why a placement failed, and leaves what serves in p
   assert.deepEqual(serving("n0"), ["n0"]);
 });
 
+Deno.test("clusterActor has a node that joins know what serves, where no placement can be made with it", async () => {
+  const place: PlaceDeployment = (members) => {
+    if (members.length === 1) return onePerMember(members);
+    throw new OrreryError({ group: "cluster", code: "manifest_missing", message: "nobody has it" });
+  };
+  const { sim, hosts, join, status, serving } = clusterWorld({ place });
+  await join(0);
+  await sim.run({ forMs: 500 });
+  await join(1);
+  await sim.run({ forMs: 1_000 });
+  const { deployment, reason } = await status();
+  assert.match(reason, /placement failed: nobody has it/);
+  assert.ok(hosts.get("n1")!.prepared.includes(deployment!.id));
+  for (const name of ["n0", "n1"]) assert.deepEqual(serving(name), ["n0"]);
+  assert.deepEqual(deployment!.members.map(({ node }) => node), ["n0", "n1"]);
+});
+
 Deno.test("clusterActor places again after a minute, where nothing serves", async () => {
   const { sim, hosts, join, status, serving } = clusterWorld();
   const host = hosts.get("n0")!;

@@ -419,6 +419,7 @@ export class DeploymentCopy {
       const again = () => valid() && void this.replace();
       this.#ctx.after(passing ? PLACE_AGAIN_MS : MENDED_MS, again);
     }
+    if (this.#movable) await this.#moves.welcome(this.#movable, valid);
     if (serving.current) return void (serving.reason = why);
     serving.adopt(undefined, why, { failed: true });
     // The old deployment has made room in vain. Its placement still fits, so it is deployed again.

@@ -101,6 +101,17 @@ export class LiveMoves {
   }
 
   /**
+   * Members that joined since then learn what serves, and answer prompts: no placement could be made
+   * for them.
+   */
+  async welcome(current: Deployment, valid: () => boolean): Promise<void> {
+    const { roster, knows } = this.#o;
+    if (!valid() || roster.able.every(({ node }) => knows(node))) return;
+    if (!servingNodes(current).every((node) => roster.members.has(node))) return;
+    await this.stay(current, current, valid).catch(() => {}); // the next placement is for them
+  }
+
+  /**
    * A node that has no layers is no member any more: the others learn that, and nobody is waited for.
    * False: it is not wanted any more.
    */
