@@ -19,7 +19,7 @@ import {
   toFloat32,
 } from "./safetensors.ts";
 import { packTensors } from "./packed.ts";
-import type { PackedRows, PlacedTensor, ReadBytes } from "./placed_tensor.ts";
+import type { PackedRows, PlacedTensor } from "./placed_tensor.ts";
 import {
   HASHED_WHOLE_BYTES,
   PIECE_BYTES,
@@ -107,13 +107,13 @@ export class Checkpoint implements WeightSource {
 
   async *read(name: string, shape: number[], options: ReadOptions = {}): AsyncGenerator<RowPiece> {
     const tensor = this.check(name, shape);
-    const { file: shard, dtype } = tensor;
+    const { file: shard } = tensor;
     const { width } = rowsIn(shape);
     const packed = await tensor.packed?.open(this.#bytesOf, name);
     for (const { firstRow, rows } of rowPieces(shape, options)) {
       const values = packed
         ? await packed.values(firstRow, rows)
-        : await this.#floats(tensor, firstRow * width, rows * width);
+        : await this.#floats(tensor, { name, first: firstRow * width, count: rows * width });
       const bad = firstNotFinite(values);
       if (bad >= 0) {
         throw modelError(
@@ -121,7 +121,7 @@ export class Checkpoint implements WeightSource {
           `${shard}, tensor ${name}: element ${firstRow * width + bad} is ${
             values[bad]
           }; the checkpoint is damaged`,
-          { file: shard, tensor: name, element: firstRow * width + bad, dtype },
+          { file: shard, tensor: name, element: firstRow * width + bad },
         );
       }
       yield { firstRow, rows, values };
@@ -129,9 +129,13 @@ export class Checkpoint implements WeightSource {
   }
 
   /** Reads elements of a tensor that is not packed, as f32. */
-  async #floats(tensor: PlacedTensor, first: number, count: number): Promise<Float32Array> {
+  async #floats(
+    tensor: PlacedTensor,
+    { name, first, count }: { name: string; first: number; count: number },
+  ): Promise<Float32Array> {
     const size = elementBytes(tensor.dtype);
-    return toFloat32(await this.#bytesOf(tensor, first * size, count * size), tensor.dtype);
+    const bytes = await this.#bytesOf(tensor, first * size, count * size, name);
+    return toFloat32(bytes, tensor.dtype);
   }
 
   /** Reads codes and scales of a packed tensor, where a layout of ours holds them exactly. */
@@ -151,10 +155,15 @@ export class Checkpoint implements WeightSource {
       : undefined;
   }
 
-  readonly #bytesOf: ReadBytes = async (tensor, from, bytes) => {
+  /** See `ReadBytes`; `name` is the tensor's, for messages. */
+  readonly #bytesOf = async (
+    { file, offset }: PlacedTensor,
+    from: number,
+    bytes: number,
+    name?: string,
+  ): Promise<Uint8Array<ArrayBuffer>> => {
     const into = new Uint8Array(bytes);
-    const { file } = tensor;
-    await readAt(this.#files.get(file)!, tensor.offset + from, into, file);
+    await readAt(this.#files.get(file)!, offset + from, into, file, name);
     return into;
   };
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { PackedTensor, PlacedTensor, ReadBytes } from "./placed_tensor.ts";
-import { packedError } from "./packed_parts.ts";
+import { modelError } from "../errors.ts";
 import { rowsIn } from "./source.ts";
 
 /** Values that share a scale. */
@@ -81,8 +81,12 @@ function mxfp4Tensor(codes: PlacedTensor, scales: PlacedTensor, width: number): 
       scales: await read(scales, firstRow * blocks, rows * blocks),
     };
     if (bytes.scales.includes(MXFP4_NAN)) {
-      const why = `a scale of the rows from ${firstRow} is NaN; the checkpoint is damaged`;
-      throw packedError(scales, name, why);
+      throw modelError(
+        "tensor_not_finite",
+        `${scales.file}, tensor ${name}: a scale of the rows from ${firstRow} is NaN; the ` +
+          "checkpoint is damaged",
+        { file: scales.file, tensor: name },
+      );
     }
     return bytes;
   };
